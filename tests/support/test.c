@@ -1,0 +1,86 @@
+/*
+ * What a test's body is wrapped in, and how it fails. Both harnesses link this; neither is known here.
+ */
+#include "tests/support/test.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { VERIFIERS_MAX = 16 };
+
+static void (*verifiers[VERIFIERS_MAX])(void);
+static int verifier_count;
+static bool is_ignoring_descriptors;
+
+_Noreturn void test_fail(const char *file, int line, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fprintf(stderr, "%s:%d: %s\n", file, line, text);
+    /* Not exit(): handlers would run beside threads that are still at work. */
+    _exit(1);
+}
+
+void test_check_eq(int64_t actual, int64_t expected, const char *text, const char *file, int line)
+{
+    if (actual != expected) {
+        test_fail(file, line, "%s is %" PRId64 ", not %" PRId64, text, actual, expected);
+    }
+}
+
+void test_check_str(const char *actual, const char *expected, const char *text, const char *file, int line)
+{
+    if (actual == expected) {
+        return;
+    }
+    if (!actual || !expected || strcmp(actual, expected)) {
+        test_fail(file, line, "%s is \"%s\", not \"%s\"", text, actual ? actual : "(null)", expected ? expected : "(null)");
+    }
+}
+
+void test_fini(void (*verify)(void))
+{
+    if (verifier_count == VERIFIERS_MAX) {
+        test_fail(__FILE__, __LINE__, "more than %d calls of test_fini()", VERIFIERS_MAX);
+    }
+    verifiers[verifier_count++] = verify;
+}
+
+void test_ignore_descriptors(void)
+{
+    is_ignoring_descriptors = true;
+}
+
+int test_descriptor_count(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir) {
+        test_fail(__FILE__, __LINE__, "cannot read /proc/self/fd");
+    }
+    int count = -1; /* the one that reads the folder */
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        count += entry->d_name[0] != '.';
+    }
+    closedir(dir);
+    return count;
+}
+
+void test_run(void (*body)(void))
+{
+    int before = test_descriptor_count();
+    body();
+    for (int i = verifier_count; i-- > 0;) {
+        verifiers[i]();
+    }
+    int after = test_descriptor_count();
+    if (after != before && !is_ignoring_descriptors) {
+        test_fail("at the end", 0, "the test holds %d file descriptors; it began with %d", after, before);
+    }
+}
