@@ -1,0 +1,114 @@
+/*
+ * Fiber: a coroutine with a stack of its own, so that a task reads as straight-line code.
+ *
+ *     static int greet(void *arg, void **result_out)
+ *     {
+ *         void *name;
+ *         int status = weft_await(arg, &name);
+ *         if (status < 0)
+ *             return status;
+ *         status = weft_sleep(1000000);
+ *         *result_out = name;
+ *         return status;
+ *     }
+ *
+ *     weft_fiber_new(greet, future, NULL, &coro);
+ *     weft_loop_create_task(loop, coro, NULL, NULL);
+ *
+ * The calls below suspend the fiber that runs in this thread. A status below 0 from one of them is what was raised there: the awaited
+ * failure, or -ECANCELED when the task was asked to stop. Code without a fiber gets WEFT_ENOFIBER.
+ */
+#ifndef WEFT_FIBER_H
+#define WEFT_FIBER_H
+
+#include "weft/coro.h"
+#include "weft/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The body of a fiber. Its value goes to *result_out, NULL at first.
+ *
+ * thread:  the executing loop's
+ * returns: 0, or the status below 0 that the task ends with
+ */
+typedef int weft_fiber_fn(void *arg, void **result_out);
+
+/* How much stack a fiber has. */
+enum weft_stack_class {
+    WEFT_STACK_SMALL = 0,  /* 64 KiB */
+    WEFT_STACK_MEDIUM = 1, /* 1 MiB */
+    WEFT_STACK_LARGE = 2,  /* 8 MiB */
+};
+
+/* How a fiber is made. Start with WEFT_FIBER_OPTIONS. */
+struct weft_fiber_options {
+    size_t size;
+    enum weft_stack_class stack;
+    uint32_t reserved;
+};
+
+#define WEFT_FIBER_OPTIONS                                                                                                                 \
+    {                                                                                                                                      \
+        sizeof(struct weft_fiber_options), WEFT_STACK_SMALL, 0                                                                             \
+    }
+
+/*
+ * Create a fiber that will run `fn(arg)`. Its stack is taken when it starts.
+ *
+ * thread:  any
+ * memory:  *coro_out belongs to the task that is made of it; arg stays borrowed until the fiber ended
+ * returns: 0; -ENOMEM; -EINVAL
+ */
+int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options *options, struct weft_coro **coro_out);
+
+/*
+ * Create a fiber and a task of it in one call; `task_out` may be NULL.
+ *
+ * thread:  the loop's thread, or the preparing one while it does not run
+ * memory:  as weft_fiber_new() and weft_loop_create_task()
+ * returns: as those
+ */
+int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
+
+/*
+ * Wait until `future` is done; one that is done already is not waited for. `value_out` may be NULL.
+ *
+ * thread:  a fiber
+ * memory:  the caller holds a reference to future
+ * returns: as weft_future_result(); what was raised into the task; WEFT_ENOFIBER; WEFT_EAWAITSELF; -EINVAL
+ */
+int weft_await(struct weft_future *future, void **value_out);
+
+/*
+ * The same with WEFT_AWAIT_… flags.
+ *
+ * thread:  a fiber
+ * memory:  as weft_await()
+ * returns: as weft_await()
+ */
+int weft_await_flags(struct weft_future *future, uint32_t flags, void **value_out);
+
+/*
+ * Let the others have one iteration.
+ *
+ * thread:  a fiber
+ * returns: 0; what was raised into the task; WEFT_ENOFIBER
+ */
+int weft_yield(void);
+
+/*
+ * Sleep for `delay_ns`; zero or less is weft_yield().
+ *
+ * thread:  a fiber
+ * returns: 0; what was raised into the task; -ENOMEM; WEFT_ENOFIBER
+ */
+int weft_sleep(int64_t delay_ns);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
