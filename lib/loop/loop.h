@@ -1,0 +1,209 @@
+/*
+ * Loop, inside: what the rooms above may use of it, and the object itself.
+ *
+ * A loop is a worker (lib/sched) that sleeps in its poller (lib/poll), with timers between them. It knows no future and no byte: the
+ * rooms above hang their per-loop state into `rooms`, and are told when the loop closes.
+ */
+#ifndef LIB_LOOP_LOOP_H
+#define LIB_LOOP_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/loop/timer_heap.h"
+#include "lib/sched/worker.h"
+#include "weft/loop.h"
+#include "weft/operation.h"
+#include "weft/poller.h"
+#include "weft/timer.h"
+
+/* Who may hang a state into a loop. */
+enum loop_room {
+    LOOP_ROOM_TASK,
+    LOOP_ROOM_FIBER,
+    LOOP_ROOM_NET,
+    LOOP_ROOM_RUNTIME,
+    LOOP_ROOM_COUNT,
+};
+
+/*
+ * The state of one room. Steps of closing, in this order, each for all rooms from the last to the first: `close` lets go what waits
+ * (tasks, transports; it may still queue works, which will see the loop closed), `fini` frees the state after the last work has run.
+ */
+struct loop_room_state {
+    void (*close)(struct weft_loop *loop, struct loop_room_state *state); /* may be NULL */
+    void (*fini)(struct weft_loop *loop, struct loop_room_state *state);
+};
+
+/* What the task room keeps here, so that the current task is one load away from the running loop. Written by enter, leave and swap. */
+struct loop_execution {
+    void *task;       /* struct weft_task *; the loop's thread only */
+    uint64_t task_id; /* the same for others, read with one relaxed load */
+};
+
+struct weft_loop {
+    struct worker worker; /* first: the running loop is the current worker */
+    struct weft_poller *poller;
+    const struct weft_poller_ops *poller_ops; /* of the kind and its bases, laid over each other */
+    struct timer_heap timers;
+    struct weft_timer due; /* head of the ring of due timers */
+    struct weft_work due_work;
+    bool is_due_queued;
+    bool is_stopping;
+    bool is_debug;
+    bool is_entered;     /* runs in some thread; written by that thread */
+    uint32_t is_closing; /* atomic: closed for new work */
+    uint32_t refs;
+    uint32_t posts_max;
+    uint32_t index;
+    uint64_t spin_max_ns; /* 0: never spin before sleeping */
+    uint64_t spin_ns;     /* what adaptation has made of it */
+    uint64_t polled_ns;   /* when the poller was last asked */
+    uint64_t polled_run_count;
+    uint64_t slow_ns;
+    struct weft_work_list turn_end; /* run once, before the next poll */
+    struct weft_work stop_work;
+    uint32_t is_stop_posted;
+    struct loop_execution execution;
+    struct loop_room_state *rooms[LOOP_ROOM_COUNT];
+    struct weft_loop_counters counters;
+    weft_exception_handler_fn *exception_handler;
+    void *exception_arg;
+    const struct weft_loop_kind *kind;
+    const struct weft_transport_ops *transport_ops;
+    void *tables; /* the laid-over tables, one block */
+    void *user;
+};
+
+static inline struct weft_loop *loop_of_worker(struct worker *worker)
+{
+    return (struct weft_loop *)worker;
+}
+
+/*
+ * May this thread use `loop` now?
+ *
+ * thread:  any
+ * returns: 0; -EINVAL for NULL; WEFT_ECLOSED; WEFT_EWRONGTHREAD if it runs elsewhere
+ */
+int loop_check(const struct weft_loop *loop);
+
+/*
+ * True if `loop` runs in this thread.
+ *
+ * thread:  any
+ */
+bool loop_is_here(const struct weft_loop *loop);
+
+/*
+ * Begin an operation, see weft_poller_ops.submit: >= 0 or -errno at once, or -EINPROGRESS.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+int loop_submit(struct weft_loop *loop, struct weft_operation *operation);
+
+/*
+ * Cancel an operation, see weft_poller_ops.cancel.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+int loop_cancel(struct weft_loop *loop, struct weft_operation *operation);
+
+/*
+ * Queue `work` at the end of the loop's FIFO: it runs in the next iteration.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+void loop_queue(struct weft_loop *loop, struct weft_work *work);
+
+/*
+ * Run `work` once after the present snapshot and before the next poll: the backstop for writes that nobody flushed.
+ *
+ * thread:  the loop's, or the preparing one
+ * memory:  work is borrowed until it is run or loop_turn_end_remove()d
+ */
+void loop_at_turn_end(struct weft_loop *loop, struct weft_work *work);
+
+/*
+ * Take `work` back from loop_at_turn_end().
+ *
+ * thread:  the loop's
+ * returns: true if it was there
+ */
+bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work);
+
+/*
+ * Report `status` of `object` with `message` to the exception handler.
+ *
+ * thread:  any
+ */
+void loop_report(struct weft_loop *loop, const char *message, int status, void *object);
+
+/*
+ * The state of one room; NULL before loop_room_set().
+ *
+ * thread:  the loop's, or the preparing one
+ */
+static inline struct loop_room_state *loop_room(const struct weft_loop *loop, enum loop_room room)
+{
+    return loop->rooms[room];
+}
+
+/*
+ * Hang in the state of a room.
+ *
+ * thread:  the loop's, or the preparing one
+ * memory:  the loop calls state->fini when it closes
+ */
+static inline void loop_room_set(struct weft_loop *loop, enum loop_room room, struct loop_room_state *state)
+{
+    loop->rooms[room] = state;
+}
+
+/* ---- for the driver: a run, taken apart ----------------------------------------------------------------------------------------- */
+
+/*
+ * Begin to run `loop` in this thread.
+ *
+ * thread:  any in which no loop runs
+ * returns: as weft_loop_run_forever()
+ */
+int loop_enter(struct weft_loop *loop);
+
+/*
+ * Do one iteration, which sleeps if `may_sleep` and nothing is to be done.
+ *
+ * thread:  the one that entered
+ * returns: 0; a fatal status
+ */
+int loop_turn(struct weft_loop *loop, bool may_sleep);
+
+/*
+ * True if an iteration would find something without sleeping: queued work, a due timer.
+ *
+ * thread:  the one that entered
+ */
+bool loop_has_work(struct weft_loop *loop);
+
+/*
+ * When the first timer is due: nanoseconds of the loop's clock, UINT64_MAX if there is none.
+ *
+ * thread:  the one that entered
+ */
+uint64_t loop_next_timer_ns(const struct weft_loop *loop);
+
+/*
+ * End the run. `is_stopping` is cleared.
+ *
+ * thread:  the one that entered
+ */
+void loop_leave(struct weft_loop *loop);
+
+/*
+ * Let the loop spin on its poller for up to `spin_max_ns` before it sleeps (0: never). It adapts below that.
+ *
+ * thread:  before start
+ */
+void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns);
+
+#endif

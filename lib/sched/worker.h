@@ -1,0 +1,141 @@
+/*
+ * Worker: the queues of one loop and the one door through which everything that becomes runnable passes.
+ *
+ * A worker runs `weft_work` and knows no task, timer or descriptor. It sleeps in something that it was given (parker_ops), which is the
+ * loop. Only its owner, the thread that runs it, touches the FIFO; everybody else goes through the inbox, whose one word is also the
+ * protocol of falling asleep (lib/lockfree/inbox.h).
+ */
+#ifndef LIB_SCHED_WORKER_H
+#define LIB_SCHED_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/lockfree/inbox.h"
+#include "weft/work.h"
+
+struct worker;
+
+/* Something to sleep in. */
+struct parker_ops {
+    /* Wake the owner, which sleeps or is about to. Any thread, signal handlers too; it may come late. */
+    void (*wake)(struct worker *worker);
+    /* Run `work` in place of its own function, to measure it; NULL normally. The owner's thread. */
+    int (*measure)(struct worker *worker, struct weft_work *work);
+};
+
+struct worker {
+    struct weft_work_list fifo;  /* ready: runs in the next snapshot */
+    struct weft_work_list batch; /* the rest of the present snapshot */
+    const struct parker_ops *parker;
+    bool is_measured;
+    uint64_t run_count;    /* works run */
+    uint64_t posted_count; /* works that came through the inbox */
+    uint64_t wake_count;   /* wake-ups sent to it, written by the wakers */
+    struct inbox inbox;
+};
+
+/*
+ * Make `worker` empty and awake.
+ *
+ * thread:  before it is shared
+ */
+void worker_init(struct worker *worker, const struct parker_ops *parker);
+
+/*
+ * The worker that this thread runs now; NULL if none. Out of line, so that no compiler keeps the thread-local's address over a switch
+ * of stacks.
+ *
+ * thread:  any
+ */
+struct worker *worker_current(void);
+
+/*
+ * Make `worker` (NULL: none) the one of this thread. For the loop as it starts and stops, and for the driver that runs many in one.
+ *
+ * thread:  the one that will run it
+ */
+void worker_set_current(struct worker *worker);
+
+/*
+ * Make `work` runnable on `home`, the door of the house:
+ *
+ *     caller                  home         goes to                                              wakes
+ *     the loop of this work   pinned       its FIFO (after splicing a non-empty inbox: 1 load)  nobody
+ *     another loop            pinned       home's inbox                                         home, only if it is parked
+ *     no loop                 pinned       home's inbox                                         home, only if it is parked
+ *
+ * Splicing first keeps the order of posts that happened before the call (LOOP-10). If `home` is closed the work is run here and now, and
+ * sees worker_is_closed(): it must only let go of what it holds.
+ *
+ * thread:  any
+ * memory:  work is borrowed until it is run
+ */
+void work_ready(struct worker *home, struct weft_work *work);
+
+/*
+ * The same for the chain `first` … `last` of `count` works, as one batch with one wake-up.
+ *
+ * thread:  any
+ * memory:  as work_ready()
+ */
+void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_work *last, size_t count);
+
+/*
+ * Queue `work` on the FIFO, past the door: for what the owner itself found ready (I/O, timers).
+ *
+ * thread:  the owner's
+ */
+static inline void worker_push(struct worker *worker, struct weft_work *work)
+{
+    weft_work_list_push(&worker->fifo, work);
+}
+
+/*
+ * Move what others posted to the end of the FIFO. One load if there is nothing.
+ *
+ * thread:  the owner's
+ */
+static inline void worker_splice(struct worker *worker)
+{
+    struct inbox_batch batch = inbox_take(&worker->inbox);
+    if (batch.count == 0)
+        return;
+    struct weft_work_list list = {batch.first, batch.last, batch.count};
+    worker->posted_count += batch.count;
+    weft_work_list_append(&worker->fifo, &list);
+}
+
+/*
+ * True if something waits to be run.
+ *
+ * thread:  the owner's
+ */
+static inline bool worker_has_work(const struct worker *worker)
+{
+    return worker->fifo.head != NULL || worker->batch.head != NULL || !inbox_is_empty(&worker->inbox);
+}
+
+/*
+ * Run what is in the FIFO now, and not what it queues meanwhile. A fatal status ends the run at once; the rest stays queued, in front.
+ *
+ * thread:  the owner's
+ * returns: 0, or the fatal status
+ */
+int worker_run(struct worker *worker);
+
+/*
+ * Refuse posts from now on and run what is left, which must only let go (see work_ready()).
+ *
+ * thread:  the owner's, while the loop does not run
+ */
+void worker_close(struct worker *worker);
+
+/*
+ * True once worker_close() has begun.
+ *
+ * thread:  any; what a closed worker's own works ask is exact
+ */
+bool worker_is_closed(const struct worker *worker);
+
+#endif
