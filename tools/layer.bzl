@@ -13,6 +13,17 @@ ROOMS = {
     "runtime": ["base", "sched", "poll", "poll/operation", "loop", "task", "net"],
 }
 
+# Room -> the public headers (include/weft/<name>.h) that are its own.
+PUBLIC_HEADERS = {
+    "base": ["atomic", "context", "memory", "status", "work"],
+    "poll/operation": ["operation"],
+    "poll": ["poller"],
+    "loop": ["handle", "loop", "signal", "timer"],
+    "task": ["channel", "coro", "executor", "fiber", "future", "group", "job", "queue", "registry", "step", "sync", "task"],
+    "net": ["protocol", "resolve", "server", "stream", "subprocess", "tls", "transport"],
+    "runtime": ["runtime", "weft"],
+}
+
 # Strict enough for everybody's code; C only where the option is.
 WEFT_COPTS = [
     "-D_GNU_SOURCE",
