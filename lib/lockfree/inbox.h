@@ -44,12 +44,12 @@
 #ifndef LIB_LOCKFREE_INBOX_H
 #define LIB_LOCKFREE_INBOX_H
 
+#include "weft/atomic.h"
+#include "weft/work.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "weft/atomic.h"
-#include "weft/work.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -181,8 +181,9 @@ static inline bool inbox_head_is_work(const struct weft_work *head)
 
 static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft_work *first, struct weft_work *last)
 {
-    if (first != last)
+    if (first != last) {
         inbox_reverse(first, last, NULL); /* newest first, as the whole list is: from here on `last` leads to `first` */
+    }
     struct weft_work *head = weft_atomic_load_relaxed(&inbox->head);
     do {
         if (head == INBOX_HEAD_CLOSED) {
@@ -200,8 +201,9 @@ static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft
 static inline struct inbox_batch inbox_take(struct inbox *inbox)
 {
     /* Relaxed is enough to decide: only the consumer turns a pointer into something else, and the exchange below acquires. */
-    if (inbox_head_is_work(weft_atomic_load_relaxed(&inbox->head)))
+    if (inbox_head_is_work(weft_atomic_load_relaxed(&inbox->head))) {
         return inbox_take_all(inbox);
+    }
     struct inbox_batch nothing = {NULL, NULL, 0};
     return nothing;
 }
@@ -248,8 +250,9 @@ static inline bool inbox_reserve(struct inbox *inbox, uint64_t max)
 {
     uint64_t reserved = weft_atomic_load_relaxed(&inbox->reserved);
     do {
-        if (reserved >= max)
+        if (reserved >= max) {
             return false;
+        }
     } while (!weft_atomic_cas_relaxed(&inbox->reserved, &reserved, reserved + 1));
     return true;
 }

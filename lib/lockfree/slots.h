@@ -46,11 +46,11 @@
 #ifndef LIB_LOCKFREE_SLOTS_H
 #define LIB_LOCKFREE_SLOTS_H
 
+#include "weft/atomic.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include "weft/atomic.h"
 
 #ifdef __cplusplus
 extern "C" {
