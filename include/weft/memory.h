@@ -21,8 +21,10 @@ extern "C" {
 #endif
 
 /*
- * The slots have the contracts of the C library's functions of the same names, and are called from any thread, also at once. weft
- * never asks a slot for zero bytes, asks aligned_alloc only for powers of two and multiples of them, and gives everything to `free`.
+ * The slots have the contracts of the C library's functions of the same names. weft never asks a slot for zero bytes, asks
+ * aligned_alloc only for powers of two and multiples of them, and gives everything to `free`.
+ *
+ * thread:  any, also several at once
  */
 struct weft_memory {
     size_t size; /* sizeof(struct weft_memory) where the table was compiled */

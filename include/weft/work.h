@@ -18,7 +18,11 @@ extern "C" {
 struct weft_work;
 
 /*
- * Run what `work` stands for. Returns 0; a fatal status (see weft_status_is_fatal()) to make the loop that runs it return at once.
+ * Run what `work` stands for.
+ *
+ * thread:  the loop whose queue `work` was in; for stealable work, whichever loop took it
+ * memory:  `work` is in no queue any more and may be queued again, or freed, from in here
+ * returns: 0; a fatal status (see weft_status_is_fatal()) to make the loop that runs it return at once
  */
 typedef int weft_work_fn(struct weft_work *work);
 
