@@ -1,0 +1,369 @@
+/*
+ * Readiness: see the header for the shape.
+ *
+ * Called by the backends epoll and sim, always on the loop's thread. The invariant: an operation is WAITING only while an event for its
+ * side is sure to come, because the last attempt would have blocked, or emptied the file, or because the file was made known to the
+ * kernel after it. And whatever is QUEUED sits in exactly one list, ours or the loop's.
+ */
+#include "lib/poll/readiness.h"
+
+#include <errno.h>
+
+#include "lib/poll/claim.h"
+#include "weft/memory.h"
+
+/*
+ * `weft_operation.state`: one of the four, and the bit CANCELLED, which cancel sets and only the last callback clears.
+ *
+ * IDLE     the owner's
+ * WAITING  for an event of its side
+ * QUEUED   its work is in our list or in the loop's queue and will run
+ * RUNNING  multishot, within a callback that has MORE
+ */
+enum {
+    IDLE = 0,
+    WAITING = 1,
+    QUEUED = 2,
+    RUNNING = 3,
+    CANCELLED = 0x80,
+};
+
+/* So that one busy connection does not hold up the rest of a turn. */
+enum {
+    RECVS_MAX = 32,
+    RECV_BYTES_MAX = 256 * 1024,
+    ACCEPTS_MAX = 64,
+};
+
+enum {
+    READ_SHIFT_MIN = 12,
+    READ_SHIFT_MAX = 16,
+};
+static_assert(1 << READ_SHIFT_MAX == READINESS_LENT_BYTES, "the largest read fits");
+
+static int operation_run(struct weft_work *work);
+
+static struct readiness *readiness_of(struct weft_poller *poller)
+{
+    return (struct readiness *)(void *)poller;
+}
+
+int readiness_init(struct readiness *readiness, const struct readiness_ops *ops)
+{
+    readiness->ops = ops;
+    readiness->lent = weft_aligned_alloc(64, READINESS_LENT_BYTES);
+    return readiness->lent == NULL ? -ENOMEM : 0;
+}
+
+void readiness_fini(struct readiness *readiness)
+{
+    weft_free(readiness->lent);
+    readiness->lent = NULL;
+}
+
+static void operation_enqueue(struct readiness *readiness, struct weft_operation *operation)
+{
+    operation->state = (uint8_t)((operation->state & CANCELLED) | QUEUED);
+    weft_work_list_push(&readiness->ready, &operation->work);
+}
+
+static void operation_wait(struct weft_operation *operation)
+{
+    operation->state = WAITING;
+}
+
+static void operation_pend(struct readiness *readiness, struct weft_operation *operation)
+{
+    operation->work.run = operation_run;
+    operation->generation = operation->file->generation;
+    readiness->base.pending_count++;
+    operation_wait(operation);
+}
+
+struct readiness_window readiness_window(const struct readiness *readiness, const struct weft_operation *operation)
+{
+    struct readiness_window window = {operation->args.bytes.buf, operation->args.bytes.len};
+    if (window.buf == NULL) {
+        size_t len_max = (size_t)1 << operation->file->read_shift;
+        window.buf = readiness->lent;
+        window.len = window.len == 0 || window.len > len_max ? len_max : window.len;
+    }
+    return window;
+}
+
+/* A read that filled its window asks for more the next time; one that used less than a quarter asks for less. */
+static void read_shift_adapt(struct weft_file *file, size_t count)
+{
+    size_t asked = (size_t)1 << file->read_shift;
+    if (count == asked && file->read_shift < READ_SHIFT_MAX) {
+        file->read_shift++;
+    } else if (count < asked / 4 && file->read_shift > READ_SHIFT_MIN) {
+        file->read_shift--;
+    }
+}
+
+/*
+ * A short read has emptied a stream, so the next event is an edge and no second read is due. But not after a hangup: the end of the
+ * stream came with the event that is already spent, and nobody would ever read it.
+ */
+static void recv_note(struct readiness *readiness, struct weft_operation *operation, size_t count)
+{
+    struct weft_file *file = operation->file;
+    struct readiness_window window = readiness_window(readiness, operation);
+    if (operation->args.bytes.buf == NULL) {
+        operation->lent = window.buf;
+        read_shift_adapt(file, count);
+    }
+    bool is_empty = count < window.len && file->kind == WEFT_FILE_STREAM;
+    if (is_empty && (file->state & CLAIM_FILE_WATCHED) != 0 && (file->ready & WEFT_FILE_HANGUP) == 0) {
+        file->ready &= (uint8_t)~WEFT_FILE_READABLE;
+    }
+}
+
+static int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+{
+    struct weft_file *file = operation->file;
+    int result = readiness->ops->attempt(readiness, operation, is_first);
+    if (result == READINESS_WOULD_BLOCK) {
+        bool is_read = claim_side(operation) == WEFT_FILE_READABLE;
+        file->ready &= (uint8_t) ~(is_read ? WEFT_FILE_READABLE | WEFT_FILE_HANGUP : WEFT_FILE_WRITABLE);
+        if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0) {
+            return -EAGAIN; /* No event will ever come. */
+        }
+    } else if (operation->kind == WEFT_OP_RECV && result > 0) {
+        recv_note(readiness, operation, (size_t)result);
+    }
+    return result;
+}
+
+/* Close */
+
+static void file_close(struct readiness *readiness, struct weft_file *file, bool keeps_fd)
+{
+    if ((file->state & CLAIM_FILE_WATCHED) != 0) {
+        readiness->ops->unwatch(readiness, file);
+    }
+    if (!keeps_fd) {
+        readiness->ops->close(readiness, file);
+    }
+    weft_file_init(file, keeps_fd ? file->fd : -1, (enum weft_file_kind)file->kind);
+}
+
+/* After the last callback of an operation neither it nor its file is looked at: the owner may have freed them. */
+static int operation_finish(struct readiness *readiness, struct weft_operation *operation, int result)
+{
+    struct weft_file *file = operation->file;
+    operation->state = IDLE;
+    readiness->base.pending_count--;
+    readiness->base.counters.completes++;
+    if (operation->kind == WEFT_OP_CLOSE) {
+        file_close(readiness, file, (operation->flags & WEFT_OP_KEEP_FD) != 0);
+        return operation->callback(operation, result, 0);
+    }
+    *claim_slot(operation) = NULL;
+    if (file->close != NULL && file->read == NULL && file->write == NULL) {
+        operation_enqueue(readiness, file->close);
+    }
+    return operation->callback(operation, result, 0);
+}
+
+static int submit_close(struct readiness *readiness, struct weft_operation *operation)
+{
+    struct weft_file *file = operation->file;
+    if (file->read == NULL && file->write == NULL) {
+        file_close(readiness, file, (operation->flags & WEFT_OP_KEEP_FD) != 0);
+        readiness->base.counters.inlines++;
+        return 0;
+    }
+    file->state |= CLAIM_FILE_CLOSING;
+    file->close = operation;
+    operation_pend(readiness, operation);
+    if (file->read != NULL) {
+        readiness_cancel(&readiness->base, file->read);
+    }
+    if (file->write != NULL) {
+        readiness_cancel(&readiness->base, file->write);
+    }
+    return -EINPROGRESS;
+}
+
+/* Submit */
+
+static int file_watch(struct readiness *readiness, struct weft_file *file)
+{
+    int status = readiness->ops->watch(readiness, file);
+    if (status == -EPERM) {
+        file->state |= CLAIM_FILE_ALWAYS_READY;
+        return 0;
+    }
+    if (status == 0) {
+        file->state |= CLAIM_FILE_WATCHED;
+        readiness->base.counters.registers++;
+    }
+    return status;
+}
+
+/* Cached readiness says nothing about a connect, and a poll is asked by who reads behind our back. */
+static bool is_worth_an_attempt(const struct weft_operation *operation)
+{
+    if (claim_is_multishot(operation)) {
+        return false;
+    }
+    return operation->kind == WEFT_OP_CONNECT || operation->kind == WEFT_OP_POLL || operation->kind == WEFT_OP_SHUTDOWN ||
+           (operation->file->ready & claim_side(operation)) != 0;
+}
+
+static int submit_side(struct readiness *readiness, struct weft_operation *operation)
+{
+    struct weft_file *file = operation->file;
+    bool was_known = (file->state & (CLAIM_FILE_WATCHED | CLAIM_FILE_ALWAYS_READY)) != 0;
+    if (is_worth_an_attempt(operation)) {
+        int result = operation_attempt(readiness, operation, true);
+        if (result != READINESS_WOULD_BLOCK) {
+            readiness->base.counters.inlines++;
+            return result;
+        }
+    }
+    int status = was_known ? 0 : file_watch(readiness, file);
+    if (status < 0) {
+        return status;
+    }
+    if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0 && !claim_is_multishot(operation)) {
+        return -EAGAIN;
+    }
+    *claim_slot(operation) = operation;
+    operation_pend(readiness, operation);
+    if (claim_is_multishot(operation)) {
+        bool is_reported = !was_known && (file->state & CLAIM_FILE_WATCHED) != 0;
+        file->ready &= (uint8_t) ~(is_reported ? WEFT_FILE_READABLE : 0); /* The kernel reports what it finds when it begins to watch. */
+        if ((file->ready & WEFT_FILE_READABLE) != 0) {
+            operation_enqueue(readiness, operation);
+        }
+    }
+    return -EINPROGRESS;
+}
+
+int readiness_submit(struct weft_poller *poller, struct weft_operation *operation)
+{
+    struct readiness *readiness = readiness_of(poller);
+    int status = claim_begin(poller, operation);
+    if (status < 0) {
+        return status;
+    }
+    poller->counters.submits++;
+    return operation->kind == WEFT_OP_CLOSE ? submit_close(readiness, operation) : submit_side(readiness, operation);
+}
+
+int readiness_cancel(struct weft_poller *poller, struct weft_operation *operation)
+{
+    if (operation->state == IDLE || operation->kind == WEFT_OP_CLOSE || operation->file->poller != poller) {
+        return -ENOENT;
+    }
+    bool is_waiting = operation->state == WAITING;
+    operation->state |= CANCELLED;
+    if (is_waiting) {
+        operation_enqueue(readiness_of(poller), operation);
+    }
+    return 0;
+}
+
+/* Events */
+
+static void side_event(struct readiness *readiness, struct weft_operation *operation)
+{
+    if (operation != NULL && operation->state == WAITING) {
+        operation_enqueue(readiness, operation);
+    }
+}
+
+void readiness_event(struct readiness *readiness, struct weft_file *file, unsigned bits)
+{
+    file->ready |= (uint8_t)bits;
+    if ((bits & (WEFT_FILE_READABLE | WEFT_FILE_HANGUP)) != 0) {
+        side_event(readiness, file->read);
+    }
+    if ((bits & WEFT_FILE_WRITABLE) != 0) {
+        side_event(readiness, file->write);
+    }
+}
+
+int readiness_take(struct readiness *readiness, struct weft_work_list *ready_out)
+{
+    size_t count = readiness->ready.count;
+    weft_work_list_append(ready_out, &readiness->ready);
+    return count > INT_MAX ? INT_MAX : (int)count;
+}
+
+/* Delivery: the loop runs these, in the order of the list. */
+
+struct budget {
+    unsigned count;
+    size_t bytes;
+};
+
+static bool budget_spend(struct budget *budget, const struct weft_operation *operation, int result)
+{
+    budget->count++;
+    if (operation->kind == WEFT_OP_ACCEPT) {
+        return budget->count < ACCEPTS_MAX;
+    }
+    budget->bytes += (size_t)result;
+    return budget->count < RECVS_MAX && budget->bytes < RECV_BYTES_MAX;
+}
+
+static int run_multishot(struct readiness *readiness, struct weft_operation *operation)
+{
+    struct budget budget = {0, 0};
+    do {
+        int result = operation_attempt(readiness, operation, false);
+        if (result == READINESS_WOULD_BLOCK) {
+            break;
+        }
+        if (result < 0 || (result == 0 && operation->kind == WEFT_OP_RECV)) {
+            return operation_finish(readiness, operation, result);
+        }
+        bool has_budget = budget_spend(&budget, operation, result);
+        operation->state = RUNNING;
+        readiness->base.counters.completes++;
+        int status = operation->callback(operation, result, WEFT_OP_MORE);
+        if (status != 0 || operation->state != RUNNING) { /* Fatal, or cancelled within. */
+            operation_enqueue(readiness, operation);
+            return status;
+        }
+        if (!has_budget && (operation->file->ready & WEFT_FILE_READABLE) != 0) {
+            readiness->base.counters.requeues++; /* No new edge will come for what is left. */
+            operation_enqueue(readiness, operation);
+            return 0;
+        }
+    } while ((operation->file->ready & WEFT_FILE_READABLE) != 0);
+    operation_wait(operation);
+    return 0;
+}
+
+/* A connect that had come to its end before the cancel says so; of all others, nothing has happened that was not delivered. */
+static int run_cancelled(struct readiness *readiness, struct weft_operation *operation)
+{
+    int result = operation->kind == WEFT_OP_CONNECT ? operation_attempt(readiness, operation, false) : READINESS_WOULD_BLOCK;
+    return operation_finish(readiness, operation, result == READINESS_WOULD_BLOCK ? -ECANCELED : result);
+}
+
+static int operation_run(struct weft_work *work)
+{
+    struct weft_operation *operation = weft_container_of(work, struct weft_operation, work);
+    struct readiness *readiness = readiness_of(operation->file->poller);
+    if (operation->kind == WEFT_OP_CLOSE) {
+        return operation_finish(readiness, operation, 0);
+    }
+    if ((operation->state & CANCELLED) != 0) {
+        return run_cancelled(readiness, operation);
+    }
+    if (claim_is_multishot(operation)) {
+        return run_multishot(readiness, operation);
+    }
+    int result = operation_attempt(readiness, operation, false);
+    if (result == READINESS_WOULD_BLOCK) {
+        operation_wait(operation);
+        return 0;
+    }
+    return operation_finish(readiness, operation, result);
+}
