@@ -67,6 +67,7 @@
 
 /* Set and clear bits; each returns the value from before. */
 #define weft_atomic_or_relaxed(ptr, bits)   __atomic_fetch_or((ptr), (bits), __ATOMIC_RELAXED)
+#define weft_atomic_and_relaxed(ptr, bits)  __atomic_fetch_and((ptr), (bits), __ATOMIC_RELAXED)
 #define weft_atomic_or_acq_rel(ptr, bits)   __atomic_fetch_or((ptr), (bits), __ATOMIC_ACQ_REL)
 #define weft_atomic_and_acq_rel(ptr, bits)  __atomic_fetch_and((ptr), (bits), __ATOMIC_ACQ_REL)
 #define weft_atomic_and_release(ptr, bits)  __atomic_fetch_and((ptr), (bits), __ATOMIC_RELEASE)

@@ -71,7 +71,7 @@ struct weft_loop_kind {
 };
 
 /*
- * The kind that ships for Linux: epoll.
+ * The kind that ships for Linux: epoll. Its options are a `struct weft_poller_options`.
  *
  * thread:  any
  * memory:  static
@@ -79,7 +79,7 @@ struct weft_loop_kind {
 const struct weft_loop_kind *weft_loop_kind_epoll(void);
 
 /*
- * The kind for tests: virtual time, scripted files. Its option is a `struct sim_world` of the test tree, or NULL for a world of its own.
+ * The kind for tests: virtual time, scripted files. Its options are a `struct weft_poller_options`, whose world may be shared.
  *
  * thread:  any
  * memory:  static
@@ -97,7 +97,7 @@ const struct weft_loop_kind *weft_loop_kind_sim(void);
 int weft_loop_new(const struct weft_loop_kind *kind, size_t user_bytes, struct weft_loop **loop_out);
 
 /*
- * The same with `options` for the kind's poller and init.
+ * The same with `options` for the kind: for the init of each kind in the chain, or, where none has one, a `struct weft_poller_options`.
  *
  * thread:  any
  * memory:  as weft_loop_new(); options are read during the call only, unless the kind says otherwise
@@ -137,9 +137,9 @@ void *weft_loop_user(struct weft_loop *loop);
 const struct weft_loop_kind *weft_loop_kind(const struct weft_loop *loop);
 
 /*
- * The transport factories of `loop`, its kind's laid over its bases': no slot that any of them filled is NULL.
+ * The transport factories of `loop`, its kind's laid over its bases'. A slot that nobody fills is NULL.
  *
- * thread:  any
+ * thread:  the loop's thread, or the preparing one
  * memory:  lives as long as the loop
  */
 const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop *loop);

@@ -76,6 +76,8 @@ struct weft_task {
     uint64_t id;     /* in the registry; 0 while not registered */
     uint64_t number; /* of the default name; 0 if it has a name */
     char *name;
+    uint32_t is_entered; /* current on some loop */
+    uint32_t reserved;
 };
 
 /* How a task is made. Start with WEFT_TASK_OPTIONS. */

@@ -21,6 +21,7 @@
 enum loop_room {
     LOOP_ROOM_TASK,
     LOOP_ROOM_FIBER,
+    LOOP_ROOM_EXECUTOR,
     LOOP_ROOM_NET,
     LOOP_ROOM_RUNTIME,
     LOOP_ROOM_COUNT,
@@ -138,6 +139,13 @@ bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work);
  * thread:  any
  */
 void loop_report(struct weft_loop *loop, const char *message, int status, void *object);
+
+/*
+ * Lay `base` under the kind's transport factories, so that a slot which no kind filled is the base's. For net, which knows the base.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+void loop_lay_transport_base(struct weft_loop *loop, const struct weft_transport_ops *base);
 
 /*
  * The state of one room; NULL before loop_room_set().

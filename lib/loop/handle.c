@@ -1,0 +1,235 @@
+/*
+ * Handles: one scheduled call each, of call_soon, call_soon_threadsafe, call_later and call_at.
+ *
+ * A handle has one reference for the queue it is in and one for the caller who asked for it. Its state word decides between cancel and
+ * run; only a threadsafe handle needs the locked instruction for that, since for the others both happen in the loop's thread.
+ */
+#include "lib/loop/handle.h"
+
+#include <errno.h>
+
+#include "lib/base/context.h"
+#include "lib/loop/loop.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+/* Each state is final but the first. */
+enum handle_state { HANDLE_WAITS, HANDLE_RUNS, HANDLE_CANCELLED };
+
+struct weft_handle {
+    struct weft_work work;
+    struct weft_loop *loop;
+    weft_callback_fn *fn;
+    void *arg;
+    struct weft_context *context;
+    uint32_t state;
+    uint32_t refs;
+    bool is_threadsafe;
+    bool is_timed; /* a struct timed_handle */
+};
+
+struct timed_handle {
+    struct weft_handle handle;
+    struct weft_timer timer;
+};
+
+static struct weft_timer *handle_timer(struct weft_handle *handle)
+{
+    return &((struct timed_handle *)handle)->timer;
+}
+
+struct weft_handle *weft_handle_ref(struct weft_handle *handle)
+{
+    (void)weft_atomic_add_relaxed(&handle->refs, 1);
+    return handle;
+}
+
+void weft_handle_unref(struct weft_handle *handle)
+{
+    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
+    if (handle == NULL || weft_atomic_sub_acq_rel(&handle->refs, 1) != 1)
+        return;
+    weft_context_unref(handle->context);
+    weft_loop_unref(handle->loop);
+    weft_free(handle);
+}
+
+static bool handle_claim(struct weft_handle *handle, uint32_t state)
+{
+    uint32_t expected = HANDLE_WAITS;
+    if (handle->is_threadsafe)
+        return weft_atomic_cas_relaxed(&handle->state, &expected, state); /* what it guards is not memory but the right to act */
+    if (weft_atomic_load_relaxed(&handle->state) != HANDLE_WAITS)
+        return false;
+    weft_atomic_store_relaxed(&handle->state, state);
+    return true;
+}
+
+static int handle_failed(struct weft_handle *handle, int status)
+{
+    struct weft_exception exception = {.size = sizeof(exception), .message = "exception in callback", .status = status, .handle = handle};
+    weft_loop_call_exception_handler(handle->loop, &exception);
+    return 0;
+}
+
+static int handle_call(struct weft_handle *handle)
+{
+    struct weft_context *outer = context_swap_current(handle->context);
+    int status = handle->fn(handle->arg);
+    handle->context = context_swap_current(outer);
+    if (status >= 0)
+        return 0;
+    return weft_status_is_fatal(status) ? status : handle_failed(handle, status);
+}
+
+static int handle_run(struct weft_work *work)
+{
+    struct weft_handle *handle = weft_container_of(work, struct weft_handle, work);
+    int status = 0;
+    if (handle->is_threadsafe)
+        inbox_unreserve(&handle->loop->worker.inbox, 1);
+    if (!weft_loop_is_closed(handle->loop) && handle_claim(handle, HANDLE_RUNS))
+        status = handle_call(handle);
+    weft_handle_unref(handle);
+    return status;
+}
+
+static int handle_fired(void *arg)
+{
+    struct weft_handle *handle = arg;
+    int status = handle_claim(handle, HANDLE_RUNS) ? handle_call(handle) : 0;
+    weft_handle_unref(handle);
+    return status;
+}
+
+static int handle_set_context(struct weft_handle *handle, struct weft_context *context)
+{
+    if (context == NULL)
+        return context_capture(&handle->context);
+    handle->context = weft_context_ref(context);
+    return 0;
+}
+
+/* A handle with the queue's reference, and the caller's if he wants one. */
+static int handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg, struct weft_context *context,
+                      struct weft_handle **handle_out)
+{
+    struct weft_handle *handle = weft_calloc(1, bytes);
+    if (handle == NULL)
+        return -ENOMEM;
+    int status = handle_set_context(handle, context);
+    if (status < 0) {
+        weft_free(handle);
+        return status;
+    }
+    handle->work.run = handle_run;
+    handle->loop = weft_loop_ref(loop);
+    handle->fn = fn;
+    handle->arg = arg;
+    handle->refs = 1;
+    *handle_out = handle;
+    return 0;
+}
+
+static void handle_hand_out(struct weft_handle *handle, struct weft_handle **handle_out)
+{
+    if (handle_out != NULL)
+        *handle_out = weft_handle_ref(handle);
+}
+
+int weft_loop_call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
+                        struct weft_handle **handle_out)
+{
+    struct weft_handle *handle;
+    int status = loop_check(loop);
+    if (status < 0 || fn == NULL)
+        return status < 0 ? status : -EINVAL;
+    status = handle_new(loop, sizeof(*handle), fn, arg, context, &handle);
+    if (status < 0)
+        return status;
+    handle_hand_out(handle, handle_out);
+    loop_queue(loop, &handle->work);
+    return 0;
+}
+
+int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
+                                   struct weft_handle **handle_out)
+{
+    struct weft_handle *handle;
+    if (loop == NULL || fn == NULL)
+        return -EINVAL;
+    if (weft_loop_is_closed(loop))
+        return WEFT_ECLOSED;
+    if (!inbox_reserve(&loop->worker.inbox, weft_atomic_load_relaxed(&loop->posts_max)))
+        return WEFT_EFULL;
+    int status = handle_new(loop, sizeof(*handle), fn, arg, context, &handle);
+    if (status < 0) {
+        inbox_unreserve(&loop->worker.inbox, 1);
+        return status;
+    }
+    handle->is_threadsafe = true;
+    handle_hand_out(handle, handle_out);
+    work_ready(&loop->worker, &handle->work);
+    return 0;
+}
+
+static int schedule_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
+{
+    struct weft_handle *handle;
+    int status = handle_new(loop, sizeof(struct timed_handle), fn, arg, NULL, &handle);
+    if (status < 0)
+        return status;
+    handle->is_timed = true;
+    weft_timer_init(handle_timer(handle), loop, handle_fired, handle);
+    status = weft_timer_start_at(handle_timer(handle), when_ns);
+    if (status < 0) {
+        weft_handle_unref(handle);
+        return status;
+    }
+    handle_hand_out(handle, handle_out);
+    return 0;
+}
+
+int weft_loop_call_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
+{
+    int status = loop_check(loop);
+    if (status < 0 || fn == NULL)
+        return status < 0 ? status : -EINVAL;
+    return schedule_at(loop, when_ns, fn, arg, handle_out);
+}
+
+int weft_loop_call_later(struct weft_loop *loop, int64_t delay_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
+{
+    int status = loop_check(loop);
+    if (status < 0 || fn == NULL)
+        return status < 0 ? status : -EINVAL;
+    uint64_t now_ns = weft_loop_time(loop);
+    uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
+    return schedule_at(loop, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay, fn, arg, handle_out);
+}
+
+bool weft_handle_cancel(struct weft_handle *handle)
+{
+    if (!handle_claim(handle, HANDLE_CANCELLED))
+        return false;
+    if (handle->is_timed && weft_timer_stop(handle_timer(handle)))
+        weft_handle_unref(handle); /* the queue's; the caller holds his own */
+    return true;
+}
+
+bool weft_handle_cancelled(const struct weft_handle *handle)
+{
+    return weft_atomic_load_relaxed(&handle->state) == HANDLE_CANCELLED;
+}
+
+uint64_t weft_handle_when(const struct weft_handle *handle)
+{
+    return handle->is_timed ? ((const struct timed_handle *)handle)->timer.when_ns : 0;
+}
+
+void handle_abandon_timer(struct weft_timer *timer)
+{
+    if (timer->fn == handle_fired)
+        weft_handle_unref(timer->arg);
+}

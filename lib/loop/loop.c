@@ -1,0 +1,346 @@
+/*
+ * Loop: its life, what may be asked of it, and the few words between it and its worker and poller.
+ *
+ * The invariant that the rest relies on: while a loop runs, one thread is in it, and loop_check() tells every other thread so.
+ */
+#include "lib/loop/loop.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/loop/handle.h"
+#include "lib/loop/kind.h"
+#include "lib/loop/timers.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+enum { POSTS_MAX_DEFAULT = 1 << 20, SLOW_NS_DEFAULT = 100000000, DRAIN_ROUNDS_MAX = 1000, DRAIN_WAIT_NS = 1000000 };
+
+static void wake(struct worker *worker)
+{
+    struct weft_loop *loop = loop_of_worker(worker);
+    loop->poller_ops->wake(loop->poller);
+}
+
+static int measure(struct worker *worker, struct weft_work *work)
+{
+    struct weft_loop *loop = loop_of_worker(worker);
+    uint64_t start_ns = weft_loop_time(loop);
+    int status = work->run(work);
+    uint64_t duration_ns = weft_loop_time(loop) - start_ns;
+    if (duration_ns >= loop->slow_ns) {
+        struct weft_exception exception = {.size = sizeof(exception), .message = "a callback was slow", .duration_ns = duration_ns};
+        weft_loop_call_exception_handler(loop, &exception);
+    }
+    return status;
+}
+
+static const struct parker_ops loop_parker = {.wake = wake, .measure = measure};
+
+static void loop_free(struct weft_loop *loop)
+{
+    weft_free(loop->tables);
+    weft_free(loop->poller);
+    weft_free(loop);
+}
+
+static int loop_open(struct weft_loop *loop, const void *options)
+{
+    struct weft_poller_options poller_options = WEFT_POLLER_OPTIONS_INIT;
+    size_t bytes = kind_round_up(loop->poller_ops->state_bytes);
+    loop->poller = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, bytes);
+    if (loop->poller == NULL)
+        return -ENOMEM;
+    memset(loop->poller, 0, bytes);
+    bool is_pollers = options != NULL && kind_options_are_the_pollers(loop->kind);
+    return weft_poller_init(loop->poller, loop->poller_ops, is_pollers ? options : &poller_options);
+}
+
+static void loop_setup(struct weft_loop *loop, const struct weft_loop_kind *kind, size_t user_bytes)
+{
+    worker_init(&loop->worker, &loop_parker);
+    timers_init(loop);
+    loop->kind = kind;
+    loop->refs = 1;
+    loop->posts_max = POSTS_MAX_DEFAULT;
+    loop->slow_ns = SLOW_NS_DEFAULT;
+    loop->user = user_bytes == 0 ? NULL : (char *)loop + kind_round_up(sizeof(*loop));
+}
+
+int weft_loop_new_options(const struct weft_loop_kind *kind, size_t user_bytes, const void *options, struct weft_loop **loop_out)
+{
+    if (loop_out == NULL || user_bytes > PTRDIFF_MAX / 2)
+        return -EINVAL;
+    kind = kind == NULL ? weft_loop_kind_epoll() : kind;
+    int status = kind_check(kind);
+    if (status < 0)
+        return status;
+    size_t bytes = kind_round_up(sizeof(struct weft_loop)) + kind_round_up(user_bytes);
+    struct weft_loop *loop = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, bytes);
+    if (loop == NULL)
+        return -ENOMEM;
+    memset(loop, 0, bytes);
+    loop_setup(loop, kind, user_bytes);
+    status = kind_lay_tables(kind, loop);
+    if (status >= 0)
+        status = loop_open(loop, options);
+    if (status >= 0 && (status = kind_init(loop, options)) < 0)
+        loop->poller_ops->fini(loop->poller);
+    if (status < 0) {
+        timers_fini(loop);
+        loop_free(loop);
+        return status;
+    }
+    *loop_out = loop;
+    return 0;
+}
+
+int weft_loop_new(const struct weft_loop_kind *kind, size_t user_bytes, struct weft_loop **loop_out)
+{
+    return weft_loop_new_options(kind, user_bytes, NULL, loop_out);
+}
+
+struct weft_loop *weft_loop_ref(struct weft_loop *loop)
+{
+    (void)weft_atomic_add_relaxed(&loop->refs, 1);
+    return loop;
+}
+
+void weft_loop_unref(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
+    uint32_t before = weft_atomic_sub_acq_rel(&loop->refs, 1);
+    if (before != 1)
+        return;
+    if (!weft_loop_is_closed(loop)) {
+        loop->refs = 1; /* closing lets go of works that hold references */
+        (void)weft_loop_close(loop);
+        weft_loop_unref(loop);
+        return;
+    }
+    loop_free(loop);
+}
+
+/* Whoever gets here first closes; from here on nobody can begin to run it. */
+static int loop_claim_closing(struct weft_loop *loop)
+{
+    bool expected = false;
+    /* Acquire: the last run. Pairs with the release in loop_leave(). */
+    if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
+        return WEFT_ERUNNING;
+    /* Seq_cst is not needed: who misses the flag meets the closed inbox. Pairs with the acquire in weft_loop_is_closed(). */
+    weft_atomic_store_release(&loop->is_closing, 1);
+    return 0;
+}
+
+static void loop_close_rooms(struct weft_loop *loop)
+{
+    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--)
+        if (loop->rooms[i] != NULL && loop->rooms[i]->close != NULL)
+            loop->rooms[i]->close(loop, loop->rooms[i]);
+}
+
+static void loop_fini_rooms(struct weft_loop *loop)
+{
+    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--) {
+        struct loop_room_state *state = loop->rooms[i];
+        loop->rooms[i] = NULL;
+        if (state != NULL && state->fini != NULL)
+            state->fini(loop, state);
+    }
+}
+
+/* Let the operations that were cancelled come home: their owners' memory is the poller's until then. */
+static void loop_drain(struct weft_loop *loop)
+{
+    for (int i = 0; i < DRAIN_ROUNDS_MAX; i++) {
+        (void)worker_run(&loop->worker);
+        if (loop->poller->pending_count == 0 && loop->worker.fifo.head == NULL)
+            return;
+        (void)loop->poller_ops->wait(loop->poller, loop->worker.fifo.head != NULL ? 0 : DRAIN_WAIT_NS, &loop->worker.fifo);
+    }
+    loop_report(loop, "operations were still pending when their loop closed", -EBUSY, NULL);
+}
+
+static void loop_drop_timers(struct weft_loop *loop)
+{
+    struct weft_timer *timer;
+    while (loop->due.next != &loop->due || timer_heap_first(&loop->timers) != NULL) {
+        timer = loop->due.next != &loop->due ? loop->due.next : timer_heap_first(&loop->timers);
+        (void)weft_timer_stop(timer);
+        handle_abandon_timer(timer);
+    }
+    timers_fini(loop);
+}
+
+int weft_loop_close(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (weft_loop_is_closed(loop))
+        return 0;
+    int status = loop_claim_closing(loop);
+    if (status < 0)
+        return status;
+    struct worker *outer = worker_current();
+    weft_loop_ref(loop); /* what is let go below may hold the others */
+    worker_set_current(&loop->worker);
+    loop_close_rooms(loop);
+    loop_drain(loop);
+    worker_close(&loop->worker);
+    loop_drop_timers(loop);
+    loop_fini_rooms(loop);
+    kind_fini(loop);
+    loop->poller_ops->fini(loop->poller);
+    worker_set_current(outer);
+    /* Release: the end. Pairs with the acquire in loop_enter(), which meets WEFT_ECLOSED before. */
+    weft_atomic_store_release(&loop->is_entered, false);
+    weft_loop_unref(loop);
+    return 0;
+}
+
+bool weft_loop_is_running(const struct weft_loop *loop)
+{
+    return weft_atomic_load_relaxed(&loop->is_entered) && !weft_atomic_load_relaxed(&loop->is_closing);
+}
+
+bool weft_loop_is_closed(const struct weft_loop *loop)
+{
+    /* Pairs with the release in loop_claim_closing(). */
+    return weft_atomic_load_acquire(&loop->is_closing) != 0;
+}
+
+struct weft_loop *weft_get_running_loop(void)
+{
+    struct worker *worker = worker_current();
+    return worker == NULL ? NULL : loop_of_worker(worker);
+}
+
+bool loop_is_here(const struct weft_loop *loop)
+{
+    return worker_current() == &loop->worker;
+}
+
+int loop_check(const struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (weft_atomic_load_relaxed(&loop->is_closing))
+        return WEFT_ECLOSED;
+    if (!loop_is_here(loop) && weft_atomic_load_relaxed(&loop->is_entered))
+        return WEFT_EWRONGTHREAD;
+    return 0;
+}
+
+int loop_submit(struct weft_loop *loop, struct weft_operation *operation)
+{
+    return loop->poller_ops->submit(loop->poller, operation);
+}
+
+int loop_cancel(struct weft_loop *loop, struct weft_operation *operation)
+{
+    return loop->poller_ops->cancel(loop->poller, operation);
+}
+
+void loop_queue(struct weft_loop *loop, struct weft_work *work)
+{
+    worker_splice(&loop->worker);
+    worker_push(&loop->worker, work);
+}
+
+void loop_at_turn_end(struct weft_loop *loop, struct weft_work *work)
+{
+    weft_work_list_push(&loop->turn_end, work);
+}
+
+bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work)
+{
+    struct weft_work_list kept = {NULL, NULL, 0};
+    bool is_found = false;
+    struct weft_work *each;
+    while ((each = weft_work_list_pop(&loop->turn_end)) != NULL) {
+        if (each == work)
+            is_found = true;
+        else
+            weft_work_list_push(&kept, each);
+    }
+    loop->turn_end = kept;
+    return is_found;
+}
+
+uint64_t weft_loop_time(const struct weft_loop *loop)
+{
+    return loop->poller_ops->now(loop->poller);
+}
+
+void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns)
+{
+    loop->spin_max_ns = spin_max_ns;
+    loop->spin_ns = spin_max_ns;
+}
+
+void *weft_loop_user(struct weft_loop *loop)
+{
+    return loop->user;
+}
+
+const struct weft_loop_kind *weft_loop_kind(const struct weft_loop *loop)
+{
+    return loop->kind;
+}
+
+const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop *loop)
+{
+    return loop->transport_ops;
+}
+
+int weft_loop_set_debug(struct weft_loop *loop, bool is_debug)
+{
+    int status = loop_check(loop);
+    if (status == 0)
+        loop->is_debug = loop->worker.is_measured = is_debug;
+    return status;
+}
+
+bool weft_loop_get_debug(const struct weft_loop *loop)
+{
+    return loop->is_debug;
+}
+
+int weft_loop_set_slow_callback_duration(struct weft_loop *loop, uint64_t duration_ns)
+{
+    int status = loop_check(loop);
+    if (status == 0)
+        loop->slow_ns = duration_ns;
+    return status;
+}
+
+int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max)
+{
+    if (loop == NULL || posts_max == 0)
+        return -EINVAL;
+    weft_atomic_store_relaxed(&loop->posts_max, posts_max);
+    return 0;
+}
+
+int weft_loop_get_counters(const struct weft_loop *loop, struct weft_loop_counters *counters_out)
+{
+    if (loop == NULL || counters_out == NULL)
+        return -EINVAL;
+    const uint64_t *from = (const uint64_t *)&loop->counters;
+    uint64_t *to = (uint64_t *)counters_out;
+    for (size_t i = 0; i < sizeof(*counters_out) / sizeof(*to); i++)
+        to[i] = weft_atomic_load_relaxed(&from[i]);
+    counters_out->callbacks = weft_atomic_load_relaxed(&loop->worker.run_count);
+    counters_out->posts = weft_atomic_load_relaxed(&loop->worker.posted_count);
+    counters_out->wakes = weft_atomic_load_relaxed(&loop->worker.wake_count);
+    return 0;
+}
+
+uint32_t weft_loop_index(const struct weft_loop *loop)
+{
+    return loop->index;
+}

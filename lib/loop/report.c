@@ -1,0 +1,66 @@
+/*
+ * Reports: errors that nobody returns, on their way to the exception handler.
+ *
+ * Callbacks, tasks and transports come here. A handler that fails falls back to the default one, and the default one hands over to the
+ * process's sink, so that the library itself prints nothing and no report disappears uncounted.
+ */
+#include "lib/loop/loop.h"
+
+#include <errno.h>
+
+#include "weft/atomic.h"
+#include "weft/status.h"
+
+static weft_exception_handler_fn *report_sink;
+static void *report_sink_arg;
+
+void weft_set_report_sink(weft_exception_handler_fn *sink, void *arg)
+{
+    report_sink = sink;
+    report_sink_arg = arg;
+}
+
+int weft_loop_set_exception_handler(struct weft_loop *loop, weft_exception_handler_fn *handler, void *arg)
+{
+    int status = loop_check(loop);
+    if (status == WEFT_ECLOSED)
+        status = 0; /* what is let go after the close is reported too */
+    if (status < 0)
+        return status;
+    loop->exception_handler = handler;
+    loop->exception_arg = arg;
+    return 0;
+}
+
+weft_exception_handler_fn *weft_loop_get_exception_handler(const struct weft_loop *loop)
+{
+    return loop->exception_handler;
+}
+
+void weft_loop_default_exception_handler(struct weft_loop *loop, const struct weft_exception *exception)
+{
+    if (report_sink != NULL)
+        (void)report_sink(loop, exception, report_sink_arg);
+}
+
+void weft_loop_call_exception_handler(struct weft_loop *loop, const struct weft_exception *exception)
+{
+    (void)weft_atomic_add_relaxed(&loop->counters.exceptions, 1);
+    if (loop->exception_handler == NULL) {
+        weft_loop_default_exception_handler(loop, exception);
+        return;
+    }
+    int status = loop->exception_handler(loop, exception, loop->exception_arg);
+    if (status >= 0)
+        return;
+    struct weft_exception second = *exception;
+    second.message = "unhandled error in exception handler";
+    second.status = status;
+    weft_loop_default_exception_handler(loop, &second);
+}
+
+void loop_report(struct weft_loop *loop, const char *message, int status, void *object)
+{
+    struct weft_exception exception = {.size = sizeof(exception), .message = message, .status = status, .object = object};
+    weft_loop_call_exception_handler(loop, &exception);
+}

@@ -1,0 +1,123 @@
+/*
+ * Timers of a loop: arming, stopping, and firing what is due.
+ *
+ * Due timers leave the heap for a ring, and one work behind the I/O of the iteration runs the ring: timers come last in an iteration
+ * (LOOP-3), and a timer that an earlier callback of the same iteration stops is unlinked in one step and never fires.
+ */
+#include "lib/loop/timers.h"
+
+#include "lib/loop/loop.h"
+#include "weft/atomic.h"
+#include "weft/status.h"
+
+static void ring_append(struct weft_timer *head, struct weft_timer *timer)
+{
+    timer->prev = head->prev;
+    timer->next = head;
+    head->prev->next = timer;
+    head->prev = timer;
+    timer->is_due = true;
+}
+
+static void ring_remove(struct weft_timer *timer)
+{
+    timer->prev->next = timer->next;
+    timer->next->prev = timer->prev;
+    timer->next = timer->prev = NULL;
+    timer->is_due = false;
+}
+
+void weft_timer_init(struct weft_timer *timer, struct weft_loop *loop, weft_callback_fn *fn, void *arg)
+{
+    *timer = (struct weft_timer){.loop = loop, .fn = fn, .arg = arg};
+}
+
+int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
+{
+    uint64_t now_ns = weft_loop_time(timer->loop);
+    uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
+    return weft_timer_start_at(timer, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay);
+}
+
+int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
+{
+    struct weft_loop *loop = timer->loop;
+    int status = loop_check(loop);
+    if (status < 0)
+        return status;
+    if (timer->heap_index != 0) {
+        timer_heap_move(&loop->timers, timer, when_ns);
+    } else {
+        status = timer_heap_insert(&loop->timers, timer, when_ns);
+        if (status < 0)
+            return status;
+        if (timer->is_due)
+            ring_remove(timer);
+    }
+    timer->when_ns = when_ns;
+    return 0;
+}
+
+bool weft_timer_stop(struct weft_timer *timer)
+{
+    if (timer->heap_index != 0) {
+        timer_heap_remove(&timer->loop->timers, timer);
+        return true;
+    }
+    if (!timer->is_due)
+        return false;
+    ring_remove(timer);
+    return true;
+}
+
+static int timers_fire(struct weft_work *work)
+{
+    struct weft_loop *loop = weft_container_of(work, struct weft_loop, due_work);
+    loop->is_due_queued = false;
+    while (loop->due.next != &loop->due) {
+        struct weft_timer *timer = loop->due.next;
+        ring_remove(timer);
+        if (weft_atomic_load_relaxed(&loop->is_closing))
+            continue;
+        loop->counters.timers++;
+        int status = timer->fn(timer->arg);
+        if (weft_status_is_fatal(status)) {
+            timers_queue_due(loop);
+            return status;
+        }
+        if (status < 0)
+            loop_report(loop, "a timer's callback failed", status, NULL);
+    }
+    return 0;
+}
+
+void timers_queue_due(struct weft_loop *loop)
+{
+    if (loop->due.next == &loop->due || loop->is_due_queued)
+        return;
+    loop->is_due_queued = true;
+    worker_push(&loop->worker, &loop->due_work);
+}
+
+void timers_collect(struct weft_loop *loop, uint64_t now_ns)
+{
+    while (timer_heap_first_ns(&loop->timers) <= now_ns) {
+        struct weft_timer *timer = timer_heap_first(&loop->timers);
+        timer_heap_remove(&loop->timers, timer);
+        ring_append(&loop->due, timer);
+    }
+    timers_queue_due(loop);
+}
+
+void timers_init(struct weft_loop *loop)
+{
+    loop->due.next = loop->due.prev = &loop->due;
+    loop->due_work.run = timers_fire;
+}
+
+void timers_fini(struct weft_loop *loop)
+{
+    while (loop->due.next != &loop->due)
+        ring_remove(loop->due.next);
+    timer_heap_fini(&loop->timers);
+}

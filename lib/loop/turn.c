@@ -1,0 +1,184 @@
+/*
+ * Turn: one iteration of a loop, in asyncio's order, and the run made of them.
+ *
+ *     splice the inbox → poll (asleep only if nothing is queued) → I/O behind what was queued → due timers → run the snapshot
+ *
+ * While work is queued the poll may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS (SEMANTICS 7.6). The loop sleeps in
+ * its poller and nowhere else; the inbox's word says whether it does.
+ */
+#include <errno.h>
+
+#include "lib/loop/loop.h"
+#include "lib/loop/timers.h"
+#include "weft/atomic.h"
+#include "weft/status.h"
+
+enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000 };
+
+#define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
+
+static bool must_poll(struct weft_loop *loop, uint64_t now_ns)
+{
+    return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS ||
+           now_ns - loop->polled_ns >= TURN_SKIP_NS;
+}
+
+static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
+{
+    loop->counters.polls++;
+    int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
+    loop->polled_run_count = loop->worker.run_count;
+    loop->polled_ns = loop->poller_ops->now(loop->poller);
+    return count;
+}
+
+/* Look without sleeping until something comes or the spin is over; it grows on a hit and shrinks slowly on a miss. */
+static bool spin(struct weft_loop *loop, uint64_t limit_ns)
+{
+    uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
+    while (loop->polled_ns < end_ns) {
+        if (poll_now(loop, 0) != 0 || !inbox_is_empty(&loop->worker.inbox)) {
+            loop->counters.spins++;
+            loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
+            return true;
+        }
+        weft_atomic_pause();
+    }
+    loop->spin_ns -= loop->spin_ns / 16;
+    return false;
+}
+
+static uint64_t time_to_first_timer(const struct weft_loop *loop)
+{
+    uint64_t first_ns = timer_heap_first_ns(&loop->timers);
+    if (first_ns == UINT64_MAX)
+        return UINT64_MAX;
+    uint64_t now_ns = weft_loop_time(loop);
+    return first_ns > now_ns ? first_ns - now_ns : 0;
+}
+
+/* Sleep until I/O, a wake-up or the first timer. A post either comes before the park, which then fails, or finds it and wakes. */
+static int sleep_until_something(struct weft_loop *loop)
+{
+    uint64_t timer_ns = time_to_first_timer(loop);
+    if (timer_ns == 0)
+        return poll_now(loop, 0);
+    if (loop->spin_ns > 0 && spin(loop, timer_ns))
+        return 0;
+    if (!inbox_park(&loop->worker.inbox))
+        return poll_now(loop, 0);
+    loop->counters.parks++;
+    int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
+    (void)inbox_unpark(&loop->worker.inbox);
+    return count;
+}
+
+static int find_work(struct weft_loop *loop, bool may_sleep)
+{
+    worker_splice(&loop->worker);
+    bool is_idle = loop->worker.fifo.head == NULL && loop->due.next == &loop->due;
+    if (is_idle && may_sleep && !loop->is_stopping)
+        return sleep_until_something(loop);
+    if (is_idle || must_poll(loop, weft_loop_time(loop)))
+        return poll_now(loop, 0);
+    return 0;
+}
+
+static void run_turn_end(struct weft_loop *loop)
+{
+    struct weft_work_list list = loop->turn_end;
+    loop->turn_end = (struct weft_work_list){NULL, NULL, 0};
+    struct weft_work *work;
+    while ((work = weft_work_list_pop(&list)) != NULL)
+        (void)work->run(work);
+}
+
+int loop_turn(struct weft_loop *loop, bool may_sleep)
+{
+    loop->counters.turns++;
+    int status = find_work(loop, may_sleep);
+    if (status < 0)
+        loop_report(loop, "the poller failed", status, NULL);
+    worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
+    timers_collect(loop, loop->timers.count == 0 ? 0 : weft_loop_time(loop));
+    status = worker_run(&loop->worker);
+    if (loop->turn_end.head != NULL)
+        run_turn_end(loop);
+    return status;
+}
+
+bool loop_has_work(struct weft_loop *loop)
+{
+    return worker_has_work(&loop->worker) || loop->due.next != &loop->due || time_to_first_timer(loop) == 0;
+}
+
+uint64_t loop_next_timer_ns(const struct weft_loop *loop)
+{
+    return timer_heap_first_ns(&loop->timers);
+}
+
+int loop_enter(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (weft_loop_is_closed(loop))
+        return WEFT_ECLOSED;
+    struct worker *current = worker_current();
+    if (current != NULL && current != &loop->worker)
+        return WEFT_EOTHERLOOP;
+    bool expected = false;
+    /* Acquire: what the last run, in whatever thread, left behind. Pairs with the release in loop_leave(). */
+    if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
+        return WEFT_ERUNNING;
+    worker_set_current(&loop->worker);
+    loop->polled_ns = 0;
+    return 0;
+}
+
+void loop_leave(struct weft_loop *loop)
+{
+    loop->is_stopping = false;
+    worker_set_current(NULL);
+    /* Release: this run. Pairs with the acquire in loop_enter() and loop_claim_closing(). */
+    weft_atomic_store_release(&loop->is_entered, false);
+}
+
+int weft_loop_run_forever(struct weft_loop *loop)
+{
+    int status = loop_enter(loop);
+    if (status < 0)
+        return status;
+    bool is_last;
+    do {
+        is_last = loop->is_stopping;
+        status = loop_turn(loop, true);
+    } while (status >= 0 && !is_last && !loop->is_stopping);
+    loop_leave(loop);
+    return status;
+}
+
+static int stop_posted(struct weft_work *work)
+{
+    struct weft_loop *loop = weft_container_of(work, struct weft_loop, stop_work);
+    loop->is_stopping = true;
+    /* Release: the work is free again. Pairs with the acq_rel exchange in weft_loop_stop(). */
+    weft_atomic_store_release(&loop->is_stop_posted, 0);
+    return 0;
+}
+
+int weft_loop_stop(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    if (weft_loop_is_closed(loop))
+        return WEFT_ECLOSED;
+    if (loop_is_here(loop)) {
+        loop->is_stopping = true;
+        return 0;
+    }
+    loop->stop_work.run = stop_posted;
+    /* Acq_rel. Pairs with the release in stop_posted(): the work is posted once at a time. */
+    if (weft_atomic_exchange_acq_rel(&loop->is_stop_posted, 1) == 0)
+        work_ready(&loop->worker, &loop->stop_work);
+    return 0;
+}

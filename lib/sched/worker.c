@@ -1,0 +1,106 @@
+/*
+ * Worker: the door, the FIFO and the snapshot.
+ *
+ * The loop calls it once per iteration; tasks, futures and everybody else come through work_ready(). The invariant: a work that was
+ * accepted is run exactly once, by the owner, or, on a closed worker, by whoever found it closed.
+ */
+#include "lib/sched/worker.h"
+
+#include "weft/atomic.h"
+
+static _Thread_local struct worker *current_worker;
+
+__attribute__((noinline)) struct worker *worker_current(void)
+{
+    return current_worker;
+}
+
+__attribute__((noinline)) void worker_set_current(struct worker *worker)
+{
+    current_worker = worker;
+}
+
+void worker_init(struct worker *worker, const struct parker_ops *parker)
+{
+    *worker = (struct worker){.parker = parker};
+    inbox_init(&worker->inbox);
+}
+
+/* Run what nobody will run any more: each sees a closed worker and lets go. */
+static void run_refused(struct weft_work *first)
+{
+    while (first != NULL) {
+        struct weft_work *next = first->next;
+        first->next = NULL;
+        (void)first->run(first);
+        first = next;
+    }
+}
+
+static void post(struct worker *home, struct weft_work *first, struct weft_work *last)
+{
+    switch (inbox_push(&home->inbox, first, last)) {
+    case INBOX_PUSHED:
+        break;
+    case INBOX_PUSHED_WAKE:
+        (void)weft_atomic_add_relaxed(&home->wake_count, 1);
+        home->parker->wake(home);
+        break;
+    case INBOX_CLOSED:
+        run_refused(first);
+        break;
+    }
+}
+
+void work_ready(struct worker *home, struct weft_work *work)
+{
+    if (worker_current() != home) {
+        post(home, work, work);
+        return;
+    }
+    worker_splice(home);
+    worker_push(home, work);
+}
+
+void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_work *last, size_t count)
+{
+    if (worker_current() != home) {
+        post(home, first, last);
+        return;
+    }
+    struct weft_work_list list = {first, last, count};
+    worker_splice(home);
+    weft_work_list_append(&home->fifo, &list);
+}
+
+int worker_run(struct worker *worker)
+{
+    worker->batch = worker->fifo;
+    worker->fifo = (struct weft_work_list){NULL, NULL, 0};
+    int status = 0;
+    struct weft_work *work;
+    while (status >= 0 && (work = weft_work_list_pop(&worker->batch)) != NULL) {
+        worker->run_count++;
+        status = worker->is_measured ? worker->parker->measure(worker, work) : work->run(work);
+    }
+    if (worker->batch.head != NULL) { /* fatal: the rest goes back in front */
+        weft_work_list_append(&worker->batch, &worker->fifo);
+        worker->fifo = worker->batch;
+    }
+    worker->batch = (struct weft_work_list){NULL, NULL, 0};
+    return status;
+}
+
+void worker_close(struct worker *worker)
+{
+    struct inbox_batch batch = inbox_close(&worker->inbox);
+    run_refused(worker->fifo.head);
+    worker->fifo = (struct weft_work_list){NULL, NULL, 0};
+    run_refused(batch.first);
+}
+
+bool worker_is_closed(const struct worker *worker)
+{
+    /* Pairs with the acq_rel exchange in inbox_close(): who sees CLOSED sees what the closer wrote before. */
+    return weft_atomic_load_acquire(&worker->inbox.head) == INBOX_HEAD_CLOSED;
+}
