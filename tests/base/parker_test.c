@@ -172,6 +172,19 @@ static void on_signal(int signal)
     weft_atomic_add_relaxed(&signal_count, 1);
 }
 
+/* TSan keeps a handler back until the thread leaves a system call that it does not know; the call is interrupted all the same. */
+static void wait_for_signal(uint32_t count)
+{
+#if defined(WEFT_ATOMIC_TSAN)
+    (void)count;
+    sched_yield();
+#else
+    while (weft_atomic_load_relaxed(&signal_count) < count) {
+        sched_yield();
+    }
+#endif
+}
+
 struct sleeper {
     struct parker parker;
     struct parker ready;
@@ -198,9 +211,7 @@ Test(parker, sleeps_on_through_signals, .timeout = 10)
     CHECK_EQ(parker_park(&sleeper.ready, CLOCK_NEVER_NS), 0);
     for (uint32_t i = 1; i <= 200; i++) {
         CHECK_EQ(pthread_kill(thread.handle, SIGUSR1), 0);
-        while (weft_atomic_load_relaxed(&signal_count) < i) {
-            sched_yield();
-        }
+        wait_for_signal(i);
     }
     CHECK_EQ(weft_atomic_load_relaxed(&sleeper.is_awake), 0);
     parker_unpark(&sleeper.parker);
