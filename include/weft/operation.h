@@ -3,7 +3,7 @@
  *
  * Two nouns live here. A `weft_file` stands for one file descriptor on one poller; a `weft_operation` names a file and what to do with
  * it. Both are embedded in the object of their owner, and nothing here allocates. A file has a reading side (accept, recv, recvmsg, poll
- * for reading) and a writing side (connect, send, sendv, sendmsg, poll for writing), each with at most one operation at a time.
+ * for reading) and a writing side (connect, send, sendv, sendmsg, shutdown, poll for writing), each with at most one operation at a time.
  *
  *      weft_file_init ──> submit … ──> weft_operation_close, submit ──> the file is the owner's again
  *
@@ -98,6 +98,7 @@ enum weft_operation_kind {
     WEFT_OP_SENDMSG,
     WEFT_OP_POLL,
     WEFT_OP_CLOSE,
+    WEFT_OP_SHUTDOWN,
 };
 
 enum weft_operation_flags {
@@ -113,7 +114,8 @@ enum weft_operation_flags {
  * Take what an operation has come to. `result` is a count, a descriptor, a mask or 0; -errno on failure; -ECANCELED after a cancel if
  * nothing had happened before it. `flags` has WEFT_OP_MORE if this is not the last call.
  *
- * Returns 0; a fatal status (see weft_status_is_fatal()) to make the loop return at once: what is pending stays so.
+ * thread:  the loop's
+ * returns: 0; a fatal status (see weft_status_is_fatal()) to make the loop return at once: what is pending stays so
  */
 typedef int weft_operation_fn(struct weft_operation *operation, int result, unsigned flags);
 
@@ -197,8 +199,8 @@ bool weft_operation_is_pending(const struct weft_operation *operation);
 /*
  * Make `operation` an accept on the listener `file`. Result: the new descriptor, non-blocking and close-on-exec.
  *
- * Connections that died in the backlog are skipped. -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM end also a multishot accept; the connection stays
- * in the backlog, and the next accept submitted tries it at once, so submit that one after a pause.
+ * Connections that died in the backlog are skipped. -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM end also a multishot accept; the connection
+ * stays in the backlog, and the next accept submitted tries it at once, so submit that one after a pause.
  *
  * thread:  the owner of `operation`, while it is not pending
  * memory:  `address` and `len` may be NULL, and must be with WEFT_OP_MULTISHOT; else borrowed until the callback
@@ -263,6 +265,13 @@ void weft_operation_recvmsg(struct weft_operation *operation, struct weft_file *
  */
 void weft_operation_sendmsg(struct weft_operation *operation, struct weft_file *file, const struct msghdr *message,
                             weft_operation_fn *callback);
+
+/*
+ * Make `operation` the end of what is written to the stream `file`: the peer reads what was sent, then the end. Result: 0. Never pends.
+ *
+ * thread:  the owner of `operation`, while it is not pending
+ */
+void weft_operation_shutdown(struct weft_operation *operation, struct weft_file *file, weft_operation_fn *callback);
 
 /*
  * Make `operation` wait until `file` is ready for `mask`, which is WEFT_FILE_READABLE or WEFT_FILE_WRITABLE, not both. Result: `mask`, with

@@ -47,6 +47,8 @@ struct weft_poller_options {
 /*
  * The backend's table. It starts with its size, so that a poller compiled against an older header goes on working when a slot is added:
  * whoever calls a slot that is not in the first version checks weft_poller_ops_has() first.
+ *
+ * thread:  the loop's, but for init, fini and wake, which say their own
  */
 struct weft_poller_ops {
     size_t size;        /* sizeof of this struct where the backend was compiled */
@@ -68,7 +70,7 @@ struct weft_poller_ops {
     /*
      * Begin `operation`. Called by the loop's thread; does not block.
      *
-     * Returns what it came to, >= 0 or -errno, if that is known at once: the callback is not called and the caller still owns the operation.
+     * Returns what it came to, >= 0 or -errno, if that is known at once: the callback is not called, and the operation is still the caller's.
      * -EINPROGRESS: it is pending and belongs to the poller until its last callback. Errors of its own: -EBUSY (that side of the file has
      * one already), -EBADF (the file is closed or closing), -EXDEV (the file is bound to another poller), -EINVAL (arguments that no
      * backend takes), -ENOMEM. A multishot operation never comes to something at once, only to an error of these.
@@ -85,8 +87,8 @@ struct weft_poller_ops {
     int (*cancel)(struct weft_poller *poller, struct weft_operation *operation);
 
     /*
-     * Sleep until an operation is ready, a wake comes or `timeout_ns` is over (negative: no limit; 0: only look), and push the works of what
-     * is ready behind those in `ready_out`. Called by the loop's thread; the one slot that blocks. It calls no callback: the loop runs each
+     * Sleep until an operation is ready, a wake comes or `timeout_ns` is over (negative: no limit; 0: only look), and push the works of
+     * what is ready behind those in `ready_out`. Called by the loop's thread; the one slot that blocks. It calls no callback: the loop runs each
      * work, in this order, before its next wait or after it. May return early with nothing; a signal is no error.
      *
      * Returns the count of works pushed, or -errno if the poller itself is broken.

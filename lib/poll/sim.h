@@ -1,0 +1,100 @@
+/*
+ * Sim: a world of files without a kernel, for tests and for the simulator's driver.
+ *
+ * A world has a clock of its own, streams that connect two files, listeners, and a script for each file of what shall go wrong. Its files
+ * are ordinary `weft_file`s with a virtual descriptor (WEFT_FD_VIRTUAL and up), so that code above the poller runs on them unchanged. Equal
+ * seeds and equal calls give equal results, to the nanosecond.
+ *
+ *      struct sim_world *world = sim_world_create(&(struct sim_options){.size = sizeof(struct sim_options), .seed = 7});
+ *      struct weft_poller_options options = {sizeof(options), 0, world};
+ *      weft_poller_init(poller, weft_poller_sim_ops(), &options);
+ *      sim_pair(world, &near, &far, 0);
+ *      …
+ *      poller->ops->fini(poller);
+ *      sim_world_destroy(world);
+ *
+ * Time passes in two ways. The only poller of a world moves the clock on when it would sleep: to the next event or to the end of its
+ * timeout, and with neither it really sleeps until a wake. Where several pollers share a world none may decide that: their waits return
+ * at once, and their driver calls sim_world_advance().
+ *
+ * thread:  all calls of one world, and all of its pollers but for wake, on one thread
+ */
+#ifndef LIB_POLL_SIM_H
+#define LIB_POLL_SIM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/operation.h"
+
+struct sim_world;
+
+#define SIM_NEVER_NS UINT64_MAX
+#define SIM_START_NS UINT64_C(1000000000) /* a world's first moment; not 0, so that "unset" is in the past */
+
+/* Zero everywhere is a world without delays and without faults. */
+struct sim_options {
+    size_t size;
+    uint64_t seed;
+    uint64_t latency_min_ns; /* of each chunk of bytes, each end and each connect; streams keep their order */
+    uint64_t latency_max_ns;
+    size_t capacity;              /* bytes that a connected stream holds each way; 64 KiB if 0 */
+    unsigned short_read_permille; /* of reads that give a part only of what is there */
+    unsigned reset_permille;      /* of sends that find the connection reset */
+};
+
+/* Make a world; `options` may be NULL. NULL when out of memory. */
+struct sim_world *sim_world_create(const struct sim_options *options);
+
+/* Free `world` and all that is in it, after its last poller. NULL is fine. */
+void sim_world_destroy(struct sim_world *world);
+
+/* The time in `world`. */
+uint64_t sim_world_now(const struct sim_world *world);
+
+/* When the next event of `world` is due; SIM_NEVER_NS if none is. */
+uint64_t sim_world_next(const struct sim_world *world);
+
+/* Let time pass until `until_ns`; all events due by then happen, in order. A time in the past only makes those happen that are due now. */
+void sim_world_advance(struct sim_world *world, uint64_t until_ns);
+
+/* How many descriptors are open in `world`, those in backlogs included. For conservation tests. */
+size_t sim_world_count(const struct sim_world *world);
+
+/* Initialise `near` and `far` as the two ends of a stream that holds `capacity` bytes each way (0: the world's own). 0; -ENOMEM. */
+int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *far, size_t capacity);
+
+/* Initialise `file` as a listener for `address`. 0; -EADDRINUSE; -EINVAL; -ENOMEM. */
+int sim_listen(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog);
+
+/* Initialise `file` as a socket that is not connected: a connect operation may follow. 0; -ENOMEM. */
+int sim_socket(struct sim_world *world, struct weft_file *file);
+
+/* Initialise `file` as a socket connected to the listener at `address`, at once. 0; -ECONNREFUSED; -EAGAIN (backlog full); -ENOMEM. */
+int sim_connect(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len);
+
+/* Close a descriptor that has no file, or whose file was never submitted on. 0; -EBADF. */
+int sim_close(struct sim_world *world, int fd);
+
+/* What the `nth` result (from 1) of operations of `kind` on a file shall be. Zero leaves a thing as it is. */
+struct sim_step {
+    enum weft_operation_kind kind;
+    uint64_t nth;
+    uint64_t delay_ns; /* pends that long, counted from the first attempt at it */
+    int error;         /* then fails with this, a negative errno */
+    size_t bytes_max;  /* else moves at most that many bytes */
+};
+
+/* Put `step` into the script of `file`. 0; -EBADF; -ENOMEM. */
+int sim_script(struct sim_world *world, const struct weft_file *file, const struct sim_step *step);
+
+/* Reset the connection of `file`: both ends find -ECONNRESET behind what had arrived. */
+void sim_reset(struct sim_world *world, const struct weft_file *file);
+
+/* Cut the connection of `file`: nothing arrives at either end, until sim_heal() lets through what was held back. */
+void sim_cut(struct sim_world *world, const struct weft_file *file);
+
+/* Undo sim_cut(). */
+void sim_heal(struct sim_world *world, const struct weft_file *file);
+
+#endif

@@ -1,0 +1,199 @@
+/*
+ * Sim poller: the backend over a simulated world.
+ *
+ * What becomes of readiness is decided in lib/poll/readiness.c, as for epoll. Here is how such a poller waits: what is ready or due comes
+ * first; then, if this is the only poller of its world, time jumps to whatever comes next; and if nothing ever will, the thread really
+ * sleeps until a wake. That way a loop over a simulated world still hears from other threads.
+ */
+#include <errno.h>
+
+#include "lib/poll/sim_world.h"
+#include "lib/poll/waker.h"
+#include "weft/atomic.h"
+
+struct sim_poller {
+    struct readiness readiness; /* first */
+    struct sim_world *world;
+    struct waker waker;
+    bool owns_world;
+};
+
+static struct sim_poller *sim_of(struct weft_poller *poller)
+{
+    return (struct sim_poller *)(void *)poller;
+}
+
+/* What readiness asks of a kernel */
+
+static struct sim_node *node_of(struct readiness *readiness, const struct weft_file *file)
+{
+    return sim_node_find(sim_of(&readiness->base)->world, file->fd);
+}
+
+static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+{
+    struct sim_node *node = node_of(readiness, operation->file);
+    if (node == NULL) {
+        return -EBADF;
+    }
+    struct readiness_window window = {NULL, 0};
+    if (operation->kind == WEFT_OP_RECV) {
+        window = readiness_window(readiness, operation);
+    }
+    return sim_attempt(node, operation, window, is_first);
+}
+
+/* As with EPOLL_CTL_ADD, what is ready already is reported as an edge. */
+static int file_watch(struct readiness *readiness, struct weft_file *file)
+{
+    struct sim_node *node = node_of(readiness, file);
+    if (node == NULL) {
+        return -EBADF;
+    }
+    int status = sim_reserve(node->world, 1);
+    if (status < 0) {
+        return status;
+    }
+    node->readiness = readiness;
+    node->file = file;
+    file->generation = (uint32_t)node->serial;
+    sim_push(node, 0, SIM_EDGE, WEFT_FILE_READABLE);
+    return 0;
+}
+
+static void file_unwatch(struct readiness *readiness, struct weft_file *file)
+{
+    struct sim_node *node = node_of(readiness, file);
+    node->readiness = NULL;
+    node->file = NULL;
+}
+
+static void file_close(struct readiness *readiness, struct weft_file *file)
+{
+    struct sim_node *node = node_of(readiness, file);
+    if (node != NULL) {
+        sim_node_destroy(node);
+    }
+}
+
+static const struct readiness_ops sim_readiness_ops = {file_attempt, file_watch, file_unwatch, file_close};
+
+/* The table */
+
+static void world_leave(struct sim_poller *sim)
+{
+    struct sim_world *world = sim->world;
+    for (int id = 0; id < world->nodes_max; id++) {
+        struct sim_node *node = world->nodes[id];
+        if (node != NULL && node->readiness == &sim->readiness) {
+            node->readiness = NULL;
+            node->file = NULL;
+        }
+    }
+    world->poller_count--;
+    sim->world = NULL;
+    if (sim->owns_world) {
+        sim_world_destroy(world);
+    }
+}
+
+static void sim_fini(struct weft_poller *poller)
+{
+    struct sim_poller *sim = sim_of(poller);
+    if (sim->world == NULL) {
+        return; /* Never initialised. */
+    }
+    world_leave(sim);
+    waker_fini(&sim->waker);
+    readiness_fini(&sim->readiness);
+}
+
+static int sim_init(struct weft_poller *poller, const struct weft_poller_options *options)
+{
+    struct sim_poller *sim = sim_of(poller);
+    sim->waker.fd = -1;
+    sim->world = options == NULL ? NULL : options->world;
+    sim->owns_world = sim->world == NULL;
+    if (sim->owns_world) {
+        sim->world = sim_world_create(NULL);
+    }
+    if (sim->world == NULL) {
+        return -ENOMEM;
+    }
+    sim->world->poller_count++;
+    int status = readiness_init(&sim->readiness, &sim_readiness_ops);
+    if (status == 0) {
+        status = waker_init(&sim->waker);
+    }
+    if (status < 0) {
+        sim_fini(poller);
+    }
+    return status;
+}
+
+static uint64_t deadline_ns(const struct sim_world *world, int64_t timeout_ns)
+{
+    bool is_far = timeout_ns < 0 || (uint64_t)timeout_ns > SIM_NEVER_NS - 1 - world->now_ns;
+    return is_far ? SIM_NEVER_NS : world->now_ns + (uint64_t)timeout_ns;
+}
+
+/* Let time pass, or the thread sleep, with nothing ready now. */
+static void sim_sleep(struct sim_poller *sim, int64_t timeout_ns)
+{
+    struct sim_world *world = sim->world;
+    if (timeout_ns == 0 || world->poller_count > 1) {
+        return;
+    }
+    uint64_t until_ns = deadline_ns(world, timeout_ns);
+    uint64_t next_ns = sim_world_next(world);
+    if (next_ns < until_ns) {
+        until_ns = next_ns;
+    }
+    if (until_ns != SIM_NEVER_NS) {
+        sim_world_advance(world, until_ns);
+        return;
+    }
+    waker_block(&sim->waker);
+    waker_take(&sim->waker);
+}
+
+static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_work_list *ready_out)
+{
+    struct sim_poller *sim = sim_of(poller);
+    poller->counters.waits++;
+    sim_world_advance(sim->world, sim->world->now_ns);
+    bool is_woken = waker_take(&sim->waker);
+    if (!is_woken && !readiness_has_ready(&sim->readiness)) {
+        sim_sleep(sim, timeout_ns);
+    }
+    return readiness_take(&sim->readiness, ready_out);
+}
+
+static void sim_wake(struct weft_poller *poller)
+{
+    if (waker_wake(&sim_of(poller)->waker)) {
+        weft_atomic_add_relaxed(&poller->counters.wakes, 1);
+    }
+}
+
+static uint64_t sim_now(struct weft_poller *poller)
+{
+    return sim_of(poller)->world->now_ns;
+}
+
+const struct weft_poller_ops *weft_poller_sim_ops(void)
+{
+    static const struct weft_poller_ops ops = {
+        .size = sizeof(ops),
+        .state_bytes = sizeof(struct sim_poller),
+        .name = "sim",
+        .init = sim_init,
+        .fini = sim_fini,
+        .submit = readiness_submit,
+        .cancel = readiness_cancel,
+        .wait = sim_wait,
+        .wake = sim_wake,
+        .now = sim_now,
+    };
+    return &ops;
+}
