@@ -133,42 +133,75 @@ Test(inbox_stress, four_producers_lose_no_wake_and_keep_their_order, .timeout = 
     free_posts();
 }
 
-static uint64_t flag, seen;
+static uint64_t flag, poked, seen, poker_note;
 
-/* Raise the flag a round at a time; between a poke and the consumer's answer nothing else would wake it. */
+/* Raise the flag a round at a time; only the poke can wake the consumer for it. The note is a plain word. */
 static void *poke_rounds(void *arg)
 {
     for (uint64_t round = 1; round <= *(uint64_t *)arg; round++) {
+        poker_note = round;
         weft_atomic_store_relaxed(&flag, round);
         if (inbox_poke(&inbox)) {
             wake();
         }
-        while (weft_atomic_load_relaxed(&seen) != round) {
-            sched_yield();
+        /* Pairs with the acquire in see_flag(): no poke of this round meets the next one's park. */
+        weft_atomic_store_release(&poked, round);
+        /* Pairs with the release in see_flag(): the note has been read. */
+        for (int i = 0; weft_atomic_load_acquire(&seen) != round; i++) {
+            if (i % 64 == 63) {
+                sched_yield();
+            }
         }
     }
     return NULL;
 }
 
+/* If the flag is up, answer it, once its poke is over. */
+static bool see_flag(void)
+{
+    uint64_t now = weft_atomic_load_relaxed(&flag);
+    if (now == seen) {
+        return false;
+    }
+    /* Pairs with the release in poke_rounds(). */
+    while (weft_atomic_load_acquire(&poked) != now) {
+        sched_yield();
+    }
+    /* Pairs with the acquire in poke_rounds(). */
+    weft_atomic_store_release(&seen, now);
+    return true;
+}
+
+/* Park, look at the flag, sleep if it is down: what is between the three must not let the poke through. */
+static void park_unless_flag(void)
+{
+    CHECK(inbox_park(&inbox));
+    bool is_raised = weft_atomic_load_relaxed(&flag) != seen;
+    if (is_raised && inbox_unpark(&inbox)) {
+        return;
+    }
+    if (is_raised) {
+        CHECK_EQ(poker_note, seen + 1); /* ordered by the poke that the unpark met, not yet by the semaphore */
+    }
+    sleep_until_woken();
+    CHECK(!inbox_unpark(&inbox));
+}
+
 Test(inbox_stress, poke_never_falls_between_park_and_the_look_at_the_flag, .timeout = 60)
 {
     setup_posts(1);
-    uint64_t rounds = 30000;
-    flag = seen = 0;
+    uint64_t rounds = 50000, seed = 11;
+    flag = poked = seen = 0;
     struct threads threads = {.count = 0};
     threads_start(&threads, poke_rounds, &rounds);
     while (seen < rounds) {
-        uint64_t now = weft_atomic_load_relaxed(&flag);
-        if (now != seen) {
-            weft_atomic_store_relaxed(&seen, now);
+        if (see_flag()) {
             continue;
         }
-        CHECK(inbox_park(&inbox));
-        bool is_raised = weft_atomic_load_relaxed(&flag) != seen;
-        if (!is_raised || !inbox_unpark(&inbox)) {
-            sleep_until_woken();
-            CHECK(!inbox_unpark(&inbox));
+        for (uint32_t i = random_next(&seed) % 64; i > 0; i--) {
+            weft_atomic_pause();
         }
+        park_unless_flag();
     }
     threads_join(&threads);
     CHECK(sem_trywait(&woken) != 0);

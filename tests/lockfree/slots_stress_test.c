@@ -16,16 +16,18 @@ enum { OWNERS = 4, WALKERS = 2, STEPS = 20000, HELD = 64, PERMANENT = 300, BOARD
 /* From the heap, and freed by the release: a late access is a sanitizer's, and `is_alive` tells it without one. */
 struct object {
     uint64_t is_alive;
-    uint64_t number; /* 0: a passing one; else one more than its place among the permanent ones */
+    uint64_t number;    /* 0: a passing one; else one more than its place among the permanent ones */
+    uint64_t last_word; /* what its owner wrote just before it ended the registration */
 };
 
-static uint64_t registered, ended, released;
+static uint64_t registered, ended, released, last_word_expected;
 
 static void release(void *ptr)
 {
     struct object *object = ptr;
     CHECK_EQ(object->is_alive, 1);
     object->is_alive = 0;
+    CHECK_EQ(object->last_word, weft_atomic_load_relaxed(&last_word_expected));
     free(object);
     weft_atomic_add_relaxed(&released, 1);
 }
@@ -37,7 +39,7 @@ static uint64_t owners_left;
 static uint64_t register_object(struct slots_cache *cache, uint64_t number)
 {
     struct object *object = malloc(sizeof *object);
-    *object = (struct object){1, number};
+    *object = (struct object){1, number, 0};
     uint64_t id;
     CHECK_EQ(slots_register(&slots, cache, object, &id), 0);
     return id;
@@ -218,5 +220,40 @@ Test(slots_stress, rivals_end_a_pinned_object_once, .timeout = 60)
     }
     threads_join(&threads);
     pthread_barrier_destroy(&round_start);
+    slots_fini(&slots);
+}
+
+static uint64_t is_over;
+
+static void *pin_and_unpin(void *arg)
+{
+    (void)arg;
+    while (!weft_atomic_load_relaxed(&is_over)) {
+        uint64_t id = weft_atomic_load_relaxed(&board[0]);
+        if (slots_pin(&slots, id) != NULL) {
+            slots_unpin(&slots, NULL, id);
+        }
+    }
+    return NULL;
+}
+
+Test(slots_stress, release_in_an_unpin_sees_what_the_owner_did_last, .timeout = 60)
+{
+    struct threads threads = {.count = 0};
+    last_word_expected = 1;
+    threads_start(&threads, pin_and_unpin, NULL);
+    threads_start(&threads, pin_and_unpin, NULL);
+    for (int i = 0; i < STEPS; i++) {
+        struct object *object = malloc(sizeof *object);
+        *object = (struct object){1, 0, 0};
+        uint64_t id;
+        CHECK_EQ(slots_register(&slots, NULL, object, &id), 0);
+        weft_atomic_store_relaxed(&board[0], id);
+        object->last_word = 1;
+        CHECK(slots_unregister(&slots, NULL, id));
+    }
+    weft_atomic_store_relaxed(&is_over, 1);
+    threads_join(&threads);
+    CHECK_EQ(released, STEPS);
     slots_fini(&slots);
 }

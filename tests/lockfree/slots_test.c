@@ -390,3 +390,12 @@ Test(slots, list_survives_the_wrap_of_its_tag, .fini = teardown, .timeout = 5)
     CHECK(slots.free_head >> 32 < 1000);
     CHECK_EQ(check_conserved(0).total, total);
 }
+
+Test(slots, list_head_is_another_word_when_the_same_block_is_first_again, .fini = teardown, .timeout = 5)
+{
+    slots_unregister(&slots, NULL, register_one(NULL, &released[0]));
+    uint64_t head = slots.free_head;
+    slots_unregister(&slots, NULL, register_one(NULL, &released[0]));
+    CHECK_EQ((uint32_t)slots.free_head, (uint32_t)head);
+    CHECK(slots.free_head != head);
+}
