@@ -47,7 +47,8 @@ struct inbox_batch inbox_take_all(struct inbox *inbox)
 
 struct inbox_batch inbox_close(struct inbox *inbox)
 {
-    /* Pairs with the release of each inbox_push() whose works are in the list. One exchange takes and shuts: nothing gets between. */
-    struct weft_work *head = weft_atomic_exchange_acquire(&inbox->head, INBOX_HEAD_CLOSED);
+    /* One exchange takes and shuts: nothing gets between. Acquire: the works. Pairs with the release of each inbox_push() whose works are
+     * in the list. Release: what the consumer did before. Pairs with the acquire in inbox_is_closed(), which a refused push calls. */
+    struct weft_work *head = weft_atomic_exchange_acq_rel(&inbox->head, INBOX_HEAD_CLOSED);
     return batch_of(inbox_head_is_work(head) ? head : NULL);
 }

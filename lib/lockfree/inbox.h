@@ -88,7 +88,7 @@ void inbox_init(struct inbox *inbox);
 /*
  * Push the chain `first` … `last`, linked through `next` in the order in which it shall run. What one thread pushes is taken in that
  * order, a chain as a block. `last->next` need not be set. Whoever gets INBOX_PUSHED_WAKE sees all that the consumer did before it
- * parked. A refused chain comes back linked as it was, and ends with NULL.
+ * parked, and whoever is refused what it did before it closed. A refused chain comes back linked as it was, and ends with NULL.
  *
  * thread:  any
  * memory:  unless refused, the works belong to the inbox
@@ -146,6 +146,13 @@ struct inbox_batch inbox_close(struct inbox *inbox);
 static inline bool inbox_is_empty(const struct inbox *inbox);
 
 /*
+ * True if the inbox is closed, which it then stays; the caller sees what the consumer did before it closed.
+ *
+ * thread:  any
+ */
+static inline bool inbox_is_closed(const struct inbox *inbox);
+
+/*
  * True if the consumer has parked and nobody woke it since. A hint: it may be stale in both directions.
  *
  * thread:  any
@@ -179,6 +186,12 @@ static inline bool inbox_head_is_work(const struct weft_work *head)
     return (uintptr_t)head > (uintptr_t)INBOX_HEAD_CLOSED;
 }
 
+static inline bool inbox_is_closed(const struct inbox *inbox)
+{
+    /* Pairs with the release in inbox_close(). */
+    return weft_atomic_load_acquire(&inbox->head) == INBOX_HEAD_CLOSED;
+}
+
 static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft_work *first, struct weft_work *last)
 {
     if (first != last) {
@@ -188,6 +201,7 @@ static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft
     do {
         if (head == INBOX_HEAD_CLOSED) {
             inbox_reverse(last, first, NULL);
+            (void)inbox_is_closed(inbox); /* for its acquire */
             return INBOX_CLOSED;
         }
         first->next = inbox_head_is_work(head) ? head : NULL;

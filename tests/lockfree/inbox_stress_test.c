@@ -24,12 +24,14 @@ struct post {
 struct producer {
     uint32_t number;
     uint32_t posts;
+    int round;
     struct post *post;
 };
 
 static struct inbox inbox;
 static sem_t woken;
 static uint64_t wakes_owed;
+static int closing_round; /* a plain word: the round that was about to be closed last */
 static struct producer producers[PRODUCERS];
 
 static void wake(void)
@@ -50,7 +52,7 @@ static void setup_posts(uint32_t count)
     sem_init(&woken, 0, 0);
     wakes_owed = 0;
     for (uint32_t i = 0; i < PRODUCERS; i++) {
-        producers[i] = (struct producer){i, count, calloc(count, sizeof(struct post))};
+        producers[i] = (struct producer){i, count, 0, calloc(count, sizeof(struct post))};
         for (uint32_t j = 0; j < count; j++) {
             producers[i].post[j].producer = i;
             producers[i].post[j].sequence = j;
@@ -83,6 +85,7 @@ static void *produce(void *arg)
         }
         for (uint32_t i = from; result == INBOX_CLOSED && i < to; i++) {
             producer->post[i].refused++;
+            CHECK_EQ(producer->round, closing_round);
         }
         if (random_next(&seed) % 16 == 0) {
             sched_yield();
@@ -262,11 +265,12 @@ Test(inbox_stress, close_leaves_each_post_delivered_or_refused_once, .timeout = 
 {
     enum { ROUNDS = 150, POSTS_EACH = 64 };
     uint64_t seed = 7, delivered = 0, refused = 0;
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 1; round <= ROUNDS; round++) {
         setup_posts(POSTS_EACH);
         pthread_barrier_init(&start, NULL, PRODUCERS + 1);
         struct threads threads = {.count = 0};
         for (int i = 0; i < PRODUCERS; i++) {
+            producers[i].round = round;
             threads_start(&threads, produce_from_start, &producers[i]);
         }
         uint32_t next_sequence[PRODUCERS] = {0};
@@ -275,6 +279,7 @@ Test(inbox_stress, close_leaves_each_post_delivered_or_refused_once, .timeout = 
         while (count < enough) {
             count += deliver(inbox_take(&inbox), next_sequence);
         }
+        closing_round = round;
         deliver(inbox_close(&inbox), next_sequence);
         threads_join(&threads);
         CHECK(inbox_is_empty(&inbox));

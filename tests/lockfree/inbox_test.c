@@ -146,7 +146,9 @@ Test(inbox, take_while_parked_takes_nothing_and_stays_parked, .init = setup, .ti
 Test(inbox, close_takes_the_rest_and_refuses_what_follows, .init = setup, .timeout = 5)
 {
     push_range(0, 3);
+    CHECK(!inbox_is_closed(&inbox));
     check_range(inbox_close(&inbox), 0, 3);
+    CHECK(inbox_is_closed(&inbox));
     CHECK_EQ(push_range(4, 4), INBOX_CLOSED);
     CHECK(inbox_is_empty(&inbox));
     check_nothing(inbox_take(&inbox));
