@@ -241,6 +241,9 @@ Test(slab, loses_nothing_between_an_owner_and_others, .timeout = 60)
         for (int i = 0; i < STRESS_THREADS; i++) {
             stress_hand_over(&stress, i, round);
         }
+        if (round % 16 == 0) {
+            CHECK(slab_live_count(&stress.slab) <= stress.slab.object_count);
+        }
     }
     for (int i = 0; i < STRESS_THREADS; i++) {
         thread_join(&stress.threads[i]);
