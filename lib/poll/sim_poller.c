@@ -57,7 +57,7 @@ static int file_watch(struct readiness *readiness, struct weft_file *file)
     node->readiness = readiness;
     node->file = file;
     file->generation = (uint32_t)node->serial;
-    sim_push(node, 0, SIM_EDGE, WEFT_FILE_READABLE);
+    sim_push(node, 0, SIM_EDGE, node->script != NULL ? WEFT_FILE_READABLE : 0); /* A scripted failure needs no bytes to happen. */
     return 0;
 }
 
