@@ -16,7 +16,8 @@
  *     weft_loop_create_task(loop, coro, NULL, NULL);
  *
  * The calls below suspend the fiber that runs in this thread. A status below 0 from one of them is what was raised there: the awaited
- * failure, or -ECANCELED when the task was asked to stop. Code without a fiber gets WEFT_ENOFIBER.
+ * failure, or -ECANCELED when the task was asked to stop. When a loop closes over a fiber that waits, the wait and all that follow return
+ * WEFT_ECLOSED, so that the body can let go of what it holds and return. Code without a fiber gets WEFT_ENOFIBER.
  */
 #ifndef WEFT_FIBER_H
 #define WEFT_FIBER_H
@@ -106,6 +107,25 @@ int weft_yield(void);
  * returns: 0; what was raised into the task; -ENOMEM; WEFT_ENOFIBER
  */
 int weft_sleep(int64_t delay_ns);
+
+/*
+ * Wait for `future`, but no longer than `timeout_ns` (below 0: for ever): then it is cancelled, as by weft_task_cancel() on the present
+ * task. With 0 a future that is not done is cancelled at once, and waited for. A result that comes in spite of that is returned.
+ *
+ * thread:  a fiber
+ * memory:  as weft_await()
+ * returns: as weft_await(); -ETIMEDOUT
+ */
+int weft_wait_for(struct weft_future *future, int64_t timeout_ns, void **value_out);
+
+/*
+ * A future that completes `delay_ns` from now, for coroutines without a stack. Cancelling it stops its timer.
+ *
+ * thread:  the loop's thread, or the preparing one while it does not run
+ * memory:  the caller holds one reference
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD
+ */
+int weft_loop_sleep(struct weft_loop *loop, int64_t delay_ns, struct weft_future **future_out);
 
 #ifdef __cplusplus
 }

@@ -212,7 +212,7 @@ struct weft_coro *weft_task_get_coro(const struct weft_task *task);
 /*
  * The context it runs in.
  *
- * thread:  any
+ * thread:  the loop's thread
  * memory:  borrowed from the task
  * returns: NULL means the empty context
  */

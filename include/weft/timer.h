@@ -22,7 +22,7 @@ struct weft_timer {
     uint64_t when_ns;
     uint32_t heap_index; /* place in the heap + 1; 0: not in it */
     uint32_t is_due;
-    uint64_t reserved;
+    void (*abandon)(struct weft_timer *timer); /* instead of firing, when the loop closes; may be NULL */
 };
 
 /*

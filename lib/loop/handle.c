@@ -4,8 +4,6 @@
  * A handle has one reference for the queue it is in and one for the caller who asked for it. Its state word decides between cancel and
  * run; only a threadsafe handle needs the locked instruction for that, since for the others both happen in the loop's thread.
  */
-#include "lib/loop/handle.h"
-
 #include <errno.h>
 
 #include "lib/base/context.h"
@@ -77,10 +75,10 @@ static int handle_call(struct weft_handle *handle)
 {
     struct weft_context *outer = context_swap_current(handle->context);
     int status = handle->fn(handle->arg);
+    if (status < 0 && !weft_status_is_fatal(status))
+        status = handle_failed(handle, status); /* the exception handler runs in the same context (LOOP-14) */
     handle->context = context_swap_current(outer);
-    if (status >= 0)
-        return 0;
-    return weft_status_is_fatal(status) ? status : handle_failed(handle, status);
+    return status < 0 ? status : 0;
 }
 
 static int handle_run(struct weft_work *work)
@@ -174,6 +172,12 @@ int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn,
     return 0;
 }
 
+/* The loop closes: the queue's reference goes. */
+static void handle_abandon(struct weft_timer *timer)
+{
+    weft_handle_unref(timer->arg);
+}
+
 static int schedule_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
 {
     struct weft_handle *handle;
@@ -182,6 +186,7 @@ static int schedule_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_f
         return status;
     handle->is_timed = true;
     weft_timer_init(handle_timer(handle), loop, handle_fired, handle);
+    handle_timer(handle)->abandon = handle_abandon;
     status = weft_timer_start_at(handle_timer(handle), when_ns);
     if (status < 0) {
         weft_handle_unref(handle);
@@ -213,6 +218,8 @@ bool weft_handle_cancel(struct weft_handle *handle)
 {
     if (!handle_claim(handle, HANDLE_CANCELLED))
         return false;
+    weft_context_unref(handle->context);
+    handle->context = NULL;
     if (handle->is_timed && weft_timer_stop(handle_timer(handle)))
         weft_handle_unref(handle); /* the queue's; the caller holds his own */
     return true;
@@ -226,10 +233,4 @@ bool weft_handle_cancelled(const struct weft_handle *handle)
 uint64_t weft_handle_when(const struct weft_handle *handle)
 {
     return handle->is_timed ? ((const struct timed_handle *)handle)->timer.when_ns : 0;
-}
-
-void handle_abandon_timer(struct weft_timer *timer)
-{
-    if (timer->fn == handle_fired)
-        weft_handle_unref(timer->arg);
 }

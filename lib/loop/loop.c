@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/loop/handle.h"
 #include "lib/loop/kind.h"
 #include "lib/loop/timers.h"
 #include "weft/atomic.h"
@@ -171,7 +170,8 @@ static void loop_drop_timers(struct weft_loop *loop)
     while (loop->due.next != &loop->due || timer_heap_first(&loop->timers) != NULL) {
         timer = loop->due.next != &loop->due ? loop->due.next : timer_heap_first(&loop->timers);
         (void)weft_timer_stop(timer);
-        handle_abandon_timer(timer);
+        if (timer->abandon != NULL)
+            timer->abandon(timer);
     }
     timers_fini(loop);
 }

@@ -34,6 +34,9 @@ void weft_timer_init(struct weft_timer *timer, struct weft_loop *loop, weft_call
 
 int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
 {
+    int status = loop_check(timer->loop);
+    if (status < 0)
+        return status; /* a closed loop's clock may be gone */
     uint64_t now_ns = weft_loop_time(timer->loop);
     uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
     return weft_timer_start_at(timer, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay);

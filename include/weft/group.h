@@ -1,0 +1,106 @@
+/*
+ * Task group: tasks that end together (asyncio.TaskGroup), for fibers.
+ *
+ *     struct weft_group group;
+ *     int status = weft_group_enter(&group);
+ *     if (status < 0)
+ *         return status;
+ *     weft_group_spawn_fiber(&group, fetch, "left", NULL);
+ *     weft_group_spawn_fiber(&group, fetch, "right", NULL);
+ *     status = weft_group_exit(&group, 0);
+ *
+ * Leaving the group waits for its tasks. The first one that fails cancels the others and the task that holds the group; leaving then
+ * gives WEFT_EGROUP, and weft_group_failure() tells what failed.
+ */
+#ifndef WEFT_GROUP_H
+#define WEFT_GROUP_H
+
+#include "weft/fiber.h"
+#include "weft/task.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* All fields are the library's. */
+struct weft_group {
+    struct weft_loop *loop;
+    struct weft_task *parent;
+    struct weft_group_member *members; /* not done yet */
+    struct weft_future *all_done;      /* what exit waits for; NULL at other times */
+    int *failures;
+    size_t failure_count;
+    size_t failure_capacity;
+    size_t member_count;
+    int state;
+    int fatal;
+    bool is_parent_cancelled; /* by us */
+    bool is_cancelled;        /* weft_group_cancel() */
+    uint64_t reserved[2];
+};
+
+/*
+ * Begin a group in the present task.
+ *
+ * thread:  a fiber
+ * memory:  group stays borrowed until weft_group_exit() has returned
+ * returns: 0; -EINVAL; WEFT_ENOTASK; WEFT_ENOLOOP
+ */
+int weft_group_enter(struct weft_group *group);
+
+/*
+ * Create a task of `coro` in the group.
+ *
+ * thread:  the loop's thread
+ * memory:  as weft_loop_create_task(); coro is closed if this fails
+ * returns: as weft_loop_create_task(); WEFT_EGROUPSTATE before enter, after the end, or once the group is ending because of a failure
+ */
+int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, const struct weft_task_options *options,
+                           struct weft_task **task_out);
+
+/*
+ * Create a fiber in the group.
+ *
+ * thread:  the loop's thread
+ * memory:  as weft_loop_spawn_fiber()
+ * returns: as weft_group_create_task()
+ */
+int weft_group_spawn_fiber(struct weft_group *group, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
+
+/*
+ * Cancel all tasks of the group; leaving it then raises nothing. Twice is harmless.
+ *
+ * thread:  the loop's thread
+ * returns: 0; -EINVAL; WEFT_EGROUPSTATE before enter or after the end
+ */
+int weft_group_cancel(struct weft_group *group);
+
+/*
+ * End the group: wait for its tasks. `status` is what the body came to; below 0 it cancels them first.
+ *
+ * thread:  the fiber that entered
+ * returns: 0; WEFT_EGROUP if tasks failed, or the body did, by something else than cancellation; -ECANCELED if the task was cancelled
+ *          from outside; a fatal status of a task; -ENOMEM; WEFT_EGROUPSTATE
+ */
+int weft_group_exit(struct weft_group *group, int status);
+
+/*
+ * The failure number `index` of a group that was left with WEFT_EGROUP.
+ *
+ * thread:  the fiber that entered
+ * returns: its status; 0 if there are not so many
+ */
+int weft_group_failure(const struct weft_group *group, size_t index);
+
+/*
+ * Free what weft_group_exit() left for weft_group_failure(). Needed only after WEFT_EGROUP.
+ *
+ * thread:  the fiber that entered
+ */
+void weft_group_fini(struct weft_group *group);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * Fiber: the coroutine that has a stack.
+ *
+ * A task drives it through send, which switches to the fiber's stack until that suspends or returns. The stack comes from the pool of
+ * the loop that first runs it, and goes back when its body has returned. The invariant: `room->current` is the fiber whose stack the
+ * loop's thread runs on, NULL on the thread's own.
+ */
+#include "lib/task/fiber.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "lib/loop/loop.h"
+#include "lib/task/stack.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+/* A body that goes on waiting after it was told that its loop has closed is given up, with its stack, after so many times. */
+enum { CLOSING_WAITS_MAX = 1000 };
+
+/*
+ * What a loop keeps for its fibers. It outlives the loop while a fiber of it is let go elsewhere: `refs` counts the loop and the stacks
+ * in use.
+ */
+struct fiber_room {
+    struct loop_room_state state; /* first */
+    struct stack_pool pool;
+    struct fiber_context thread_context; /* of the thread that runs the loop */
+    pthread_t thread;
+    bool has_thread;
+    bool is_closed; /* the loop is gone: stacks go back the remote way */
+    struct fiber *current;
+    uint32_t refs;
+};
+
+struct fiber {
+    struct weft_coro coro; /* first */
+    weft_fiber_fn *fn;
+    void *arg;
+    void *result;
+    struct weft_suspend *suspend;
+    struct fiber_room *room; /* NULL before the first send and after the end */
+    struct stack *stack;
+    struct fiber_context context;
+    struct fiber_context *caller; /* whom to go back to */
+    int status;                   /* in: what the wait returns. Out: what send returns */
+    enum weft_stack_class stack_class;
+    int closing_waits; /* above 0: it is being closed */
+    bool is_over;
+};
+
+static void room_unref(struct fiber_room *room)
+{
+    /* Acq_rel. Pairs with itself: whoever frees sees the stacks that came back. */
+    if (weft_atomic_sub_acq_rel(&room->refs, 1) != 1)
+        return;
+    (void)stack_pool_fini(&room->pool);
+    weft_free(room);
+}
+
+static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
+{
+    (void)loop;
+    struct fiber_room *room = (struct fiber_room *)state;
+    room->is_closed = true;
+    room_unref(room);
+}
+
+static struct fiber_room *fiber_room(struct weft_loop *loop)
+{
+    struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+    if (room != NULL)
+        return room;
+    room = weft_calloc(1, sizeof(*room));
+    if (room == NULL)
+        return NULL;
+    room->state = (struct loop_room_state){.fini = room_fini};
+    room->refs = 1;
+    stack_pool_init(&room->pool, NULL);
+    loop_room_set(loop, LOOP_ROOM_FIBER, &room->state);
+    return room;
+}
+
+static struct fiber_room *room_here(void)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    return loop == NULL ? NULL : (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+}
+
+static struct fiber *fiber_here(void)
+{
+    struct fiber_room *room = room_here();
+    return room == NULL ? NULL : room->current;
+}
+
+bool fiber_is_here(void)
+{
+    return fiber_here() != NULL;
+}
+
+size_t fiber_stack_count(struct weft_loop *loop)
+{
+    struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+    return room == NULL ? 0 : stack_pool_live_count(&room->pool);
+}
+
+/* ---- switching ------------------------------------------------------------------------------------------------------------------ */
+
+static void fiber_main(void *arg)
+{
+    struct fiber *fiber = arg;
+    fiber->status = fiber->fn(fiber->arg, &fiber->result);
+    fiber->is_over = true;
+    fiber_context_exit_to(fiber->caller);
+}
+
+/* The context of the stack that this thread runs on, to come back to. */
+static struct fiber_context *context_here(struct fiber_room *room)
+{
+    if (room->current != NULL)
+        return &room->current->context;
+    if (!room->has_thread || !pthread_equal(room->thread, pthread_self())) {
+        fiber_context_init_thread(&room->thread_context);
+        room->thread = pthread_self();
+        room->has_thread = true;
+    }
+    return &room->thread_context;
+}
+
+static int fiber_start(struct fiber *fiber, struct fiber_room *room)
+{
+    int status = stack_acquire(&room->pool, (enum stack_class)fiber->stack_class, &fiber->stack);
+    if (status < 0)
+        return status;
+    (void)weft_atomic_add_relaxed(&room->refs, 1);
+    fiber->room = room;
+    stack_context_init(fiber->stack, &fiber->context, fiber_main, fiber);
+    return 0;
+}
+
+static void fiber_release_stack(struct fiber *fiber)
+{
+    struct fiber_room *room = fiber->room;
+    if (room == room_here() && !room->is_closed)
+        stack_release(&room->pool, fiber->stack);
+    else
+        stack_release_remote(fiber->stack);
+    fiber->stack = NULL;
+    fiber->room = NULL;
+    room_unref(room);
+}
+
+/* Run the fiber until it suspends or is over. `room` is that of the loop that runs here. */
+static void fiber_resume(struct fiber *fiber, struct fiber_room *room)
+{
+    struct fiber *outer = room->current;
+    struct fiber_context *caller = context_here(room);
+    fiber->caller = caller;
+    room->current = fiber;
+    fiber_context_switch(caller, &fiber->context);
+    room->current = outer;
+    if (fiber->is_over)
+        fiber_release_stack(fiber);
+}
+
+static int fiber_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
+{
+    struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
+    if (fiber->room == NULL) {
+        if (status < 0)
+            return status;
+        struct fiber_room *room = fiber_room(weft_get_running_loop());
+        status = room == NULL ? -ENOMEM : fiber_start(fiber, room);
+        if (status < 0)
+            return status;
+    }
+    fiber->suspend = suspend_out;
+    fiber->status = status;
+    fiber_resume(fiber, room_here());
+    if (fiber->is_over)
+        suspend_out->value = fiber->result;
+    return fiber->status > 0 && fiber->is_over ? WEFT_CORO_RETURN : fiber->status;
+}
+
+/* Leave the fiber with `how`; what is raised where it goes on. */
+static int fiber_suspend(struct fiber *fiber, int how, struct weft_future *future, uint32_t flags)
+{
+    if (fiber->closing_waits > 0 && ++fiber->closing_waits < CLOSING_WAITS_MAX)
+        return WEFT_ECLOSED;
+    if (fiber->closing_waits == 0)
+        *fiber->suspend = (struct weft_suspend){.future = future, .flags = flags};
+    fiber->status = how;
+    fiber_context_switch(&fiber->context, fiber->caller);
+    return fiber->status;
+}
+
+/* Have a body that waits return: its wait, and each one after it, returns WEFT_ECLOSED. */
+static void fiber_unwind(struct fiber *fiber)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    struct fiber_room *room = loop == NULL ? NULL : fiber_room(loop);
+    struct fiber_room elsewhere = {.refs = 1}; /* no loop runs here: a stand-in to switch from; waits then return WEFT_ENOFIBER */
+    fiber->closing_waits = 1;
+    fiber->status = WEFT_ECLOSED;
+    fiber_resume(fiber, room == NULL ? &elsewhere : room);
+}
+
+static void fiber_close(struct weft_coro *coro)
+{
+    struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
+    if (fiber->room != NULL)
+        fiber_unwind(fiber);
+    if (fiber->room == NULL)
+        weft_free(fiber);
+    /* else it would not return: its stack may be referred to, so it is kept for good */
+}
+
+static const struct weft_coro_ops fiber_ops = {.size = sizeof(fiber_ops), .send = fiber_send, .close = fiber_close};
+
+/* ---- the public calls ------------------------------------------------------------------------------------------------------------- */
+
+static bool is_stack_class(enum weft_stack_class stack_class)
+{
+    return (unsigned)stack_class < STACK_CLASS_COUNT;
+}
+
+int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options *options, struct weft_coro **coro_out)
+{
+    if (fn == NULL || coro_out == NULL)
+        return -EINVAL;
+    if (options != NULL && (options->size < sizeof(*options) || !is_stack_class(options->stack)))
+        return -EINVAL;
+    struct fiber *fiber = weft_calloc(1, sizeof(*fiber));
+    if (fiber == NULL)
+        return -ENOMEM;
+    fiber->coro.ops = &fiber_ops;
+    fiber->fn = fn;
+    fiber->arg = arg;
+    fiber->stack_class = options == NULL ? WEFT_STACK_SMALL : options->stack;
+    *coro_out = &fiber->coro;
+    return 0;
+}
+
+int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
+{
+    struct weft_coro *coro;
+    int status = weft_fiber_new(fn, arg, NULL, &coro);
+    return status < 0 ? status : weft_loop_create_task(loop, coro, NULL, task_out);
+}
+
+int weft_await_flags(struct weft_future *future, uint32_t flags, void **value_out)
+{
+    struct fiber *fiber = fiber_here();
+    if (fiber == NULL)
+        return WEFT_ENOFIBER;
+    if (future == NULL)
+        return -EINVAL;
+    if (!weft_future_done(future)) {
+        int status = fiber_suspend(fiber, WEFT_CORO_AWAIT, future, flags);
+        if (status < 0)
+            return status;
+    }
+    return weft_future_result(future, value_out);
+}
+
+int weft_await(struct weft_future *future, void **value_out)
+{
+    return weft_await_flags(future, 0, value_out);
+}
+
+int weft_yield(void)
+{
+    struct fiber *fiber = fiber_here();
+    return fiber == NULL ? WEFT_ENOFIBER : fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, 0);
+}

@@ -1,0 +1,18 @@
+/*
+ * Fiber, inside: the fiber of a thread, for what suspends on its own.
+ */
+#ifndef LIB_TASK_FIBER_H
+#define LIB_TASK_FIBER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "weft/fiber.h"
+
+/* True if a fiber runs in this thread, so that weft_await() can suspend it. thread: any */
+bool fiber_is_here(void);
+
+/* How many stacks of `loop` are in use, for conservation checks. thread: the loop's, or the preparing one */
+size_t fiber_stack_count(struct weft_loop *loop);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Future, inside: the waiters that hang on one, and completion as the rooms above use it. See lib/task/future.c for the state word.
+ */
+#ifndef LIB_TASK_FUTURE_H
+#define LIB_TASK_FUTURE_H
+
+#include <stdbool.h>
+
+#include "weft/future.h"
+
+/* How a future ended, or that it did not. The values are bits of the state word. */
+enum future_state {
+    FUTURE_PENDING = 0,
+    FUTURE_FINISHED = 2,
+    FUTURE_CANCELLED = 4,
+};
+
+/* Bits of weft_future.flags. */
+enum future_flags {
+    FUTURE_IS_TASK = 1,
+    FUTURE_UNRETRIEVED = 2, /* it has an exception that nobody asked for */
+    FUTURE_QUIET = 4,       /* a task that may be destroyed while pending, unreported */
+};
+
+/*
+ * One who waits: queued on its own loop once the future is done. It belongs to the waiter, who keeps it until its work has run or it was
+ * removed.
+ */
+struct waiter {
+    struct weft_work work;
+    struct waiter *older, *newer;
+    struct weft_loop *loop; /* where it is queued; NULL: its work is run by the completer, at once */
+    bool is_callback;       /* a struct done_callback, which needs the future when it runs */
+};
+
+/*
+ * Hang `waiter` on `future`.
+ *
+ * thread:  any
+ * memory:  the caller keeps the future alive while the waiter hangs
+ * returns: false if the future is done: nothing was hung, and the caller queues it himself
+ */
+bool future_add_waiter(struct weft_future *future, struct waiter *waiter);
+
+/*
+ * Take `waiter` off `future`.
+ *
+ * thread:  any
+ * returns: false if it does not hang there: its work is queued or will be in a moment
+ */
+bool future_remove_waiter(struct weft_future *future, struct waiter *waiter);
+
+/*
+ * Take off every waiter that `is_match` picks, which is called under the future's lock and must only look.
+ *
+ * thread:  any
+ * returns: those, oldest first, linked by `older`
+ */
+struct waiter *future_remove_matching(struct weft_future *future, bool (*is_match)(struct waiter *waiter, void *arg), void *arg);
+
+/*
+ * Complete `future`: `status` and `value` for FUTURE_FINISHED, the message in `value` for FUTURE_CANCELLED. Tasks end here too.
+ *
+ * thread:  any; the caller holds a reference
+ * returns: false if it was done already
+ */
+bool future_complete(struct weft_future *future, enum future_state state, int status, void *value);
+
+/* The state. What was written before the completion is seen after it. thread: any */
+enum future_state future_get_state(const struct weft_future *future);
+
+/* A done callback as rooms add it: `release` (may be NULL) gets `arg` in the end, whether `fn` was called or never will be. */
+struct future_callback {
+    weft_future_callback_fn *fn;
+    void *arg;
+    struct weft_context *context;
+    void (*release)(void *arg);
+};
+
+/*
+ * As weft_future_add_done_callback(), on the queue of `loop`.
+ *
+ * thread:  any
+ * returns: 0; -ENOMEM, and nothing was released
+ */
+int future_add_callback_on(struct weft_future *future, struct weft_loop *loop, const struct future_callback *callback);
+
+/* The work of a callback that will never run: its future is gone. thread: any */
+void future_drop_callback(struct waiter *waiter);
+
+/* As weft_future_init(), for a task. */
+void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags);
+
+#endif

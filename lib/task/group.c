@@ -1,0 +1,259 @@
+/*
+ * Task group: a fiber's tasks that end with it.
+ *
+ * Members are linked while they run; each brings the memory for its failure with it, so that recording one cannot fail. All of it
+ * happens on one loop, that of the fiber that entered. The state only moves on: open, ending (a failure or cancel has come), over.
+ */
+#include "weft/group.h"
+
+#include <errno.h>
+
+#include "lib/task/fiber.h"
+#include "lib/task/task.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+enum group_state { GROUP_UNUSED, GROUP_OPEN, GROUP_ENDING, GROUP_OVER };
+
+struct weft_group_member {
+    struct weft_group_member *next, **link;
+    struct weft_group *group;
+    struct weft_task *task; /* a reference */
+};
+
+int weft_group_enter(struct weft_group *group)
+{
+    if (group == NULL)
+        return -EINVAL;
+    struct weft_task *parent;
+    int status = weft_current_task(&parent);
+    if (status < 0)
+        return status;
+    if (parent == NULL || !fiber_is_here())
+        return WEFT_ENOTASK;
+    *group = (struct weft_group){.loop = weft_get_running_loop(), .parent = parent, .state = GROUP_OPEN};
+    return 0;
+}
+
+static void group_abort(struct weft_group *group)
+{
+    group->state = GROUP_ENDING;
+    for (struct weft_group_member *member = group->members; member != NULL; member = member->next)
+        (void)weft_task_cancel(member->task, "the task group ends");
+}
+
+static void group_record(struct weft_group *group, int status)
+{
+    if (weft_status_is_fatal(status) && group->fatal == 0)
+        group->fatal = status;
+    group->failures[group->failure_count++] = status; /* room was made as the member came */
+}
+
+static void member_remove(struct weft_group_member *member)
+{
+    struct weft_group *group = member->group;
+    *member->link = member->next;
+    if (member->next != NULL)
+        member->next->link = member->link;
+    weft_task_unref(member->task);
+    weft_free(member);
+    if (--group->member_count == 0 && group->all_done != NULL)
+        (void)weft_future_set_result(group->all_done, NULL);
+}
+
+static int member_done(struct weft_future *future, void *arg)
+{
+    struct weft_group_member *member = arg;
+    struct weft_group *group = member->group;
+    int status = weft_future_result(future, NULL);
+    if (status < 0 && !weft_future_cancelled(future)) {
+        group_record(group, status);
+        if (group->state == GROUP_OPEN) {
+            group_abort(group);
+            /* Only a parent that is not on its way out already needs to be told. */
+            if (group->all_done == NULL && !group->is_parent_cancelled) {
+                group->is_parent_cancelled = true;
+                (void)weft_task_cancel(group->parent, "a task of the group failed");
+            }
+        }
+    }
+    member_remove(member);
+    return 0;
+}
+
+/* Room for one more failure: one for each member, and one for the body. */
+static int group_reserve(struct weft_group *group)
+{
+    size_t needed = group->failure_count + group->member_count + 2;
+    if (needed <= group->failure_capacity)
+        return 0;
+    int *failures = weft_realloc(group->failures, 2 * needed * sizeof(*failures));
+    if (failures == NULL)
+        return -ENOMEM;
+    group->failures = failures;
+    group->failure_capacity = 2 * needed;
+    return 0;
+}
+
+static void member_insert(struct weft_group *group, struct weft_group_member *member)
+{
+    member->group = group;
+    member->link = &group->members;
+    member->next = group->members;
+    if (member->next != NULL)
+        member->next->link = &member->next;
+    group->members = member;
+    group->member_count++;
+}
+
+static int refuse(struct weft_coro *coro, int status)
+{
+    if (coro != NULL)
+        coro->ops->close(coro);
+    return status;
+}
+
+static int group_add(struct weft_group *group, struct weft_group_member *member, struct weft_coro *coro,
+                     const struct weft_task_options *options)
+{
+    int status = weft_loop_create_task(group->loop, coro, options, &member->task);
+    if (status < 0)
+        return status;
+    struct future_callback callback = {member_done, member, NULL, NULL};
+    status = future_add_callback_on(&member->task->future, group->loop, &callback);
+    if (status < 0) {
+        (void)weft_task_cancel(member->task, "out of memory");
+        weft_task_unref(member->task);
+        return status;
+    }
+    member_insert(group, member);
+    if (group->is_cancelled)
+        (void)weft_task_cancel(member->task, "the task group was cancelled");
+    return 0;
+}
+
+int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, const struct weft_task_options *options,
+                           struct weft_task **task_out)
+{
+    if (group == NULL || coro == NULL)
+        return refuse(coro, -EINVAL);
+    bool is_accepting = group->state == GROUP_OPEN || (group->state == GROUP_ENDING && group->is_cancelled);
+    if (!is_accepting)
+        return refuse(coro, WEFT_EGROUPSTATE);
+    struct weft_group_member *member = weft_calloc(1, sizeof(*member));
+    if (member == NULL || group_reserve(group) < 0) {
+        weft_free(member);
+        return refuse(coro, -ENOMEM);
+    }
+    int status = group_add(group, member, coro, options);
+    if (status < 0) {
+        weft_free(member);
+        return status;
+    }
+    if (task_out != NULL)
+        *task_out = weft_task_ref(member->task);
+    return 0;
+}
+
+int weft_group_spawn_fiber(struct weft_group *group, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
+{
+    struct weft_coro *coro;
+    int status = weft_fiber_new(fn, arg, NULL, &coro);
+    return status < 0 ? status : weft_group_create_task(group, coro, NULL, task_out);
+}
+
+int weft_group_cancel(struct weft_group *group)
+{
+    if (group == NULL)
+        return -EINVAL;
+    if (group->state != GROUP_OPEN && group->state != GROUP_ENDING)
+        return WEFT_EGROUPSTATE;
+    if (group->is_cancelled)
+        return 0;
+    group->is_cancelled = true;
+    group_abort(group);
+    if (group->all_done == NULL && !group->is_parent_cancelled) {
+        struct weft_task *current = NULL;
+        (void)weft_current_task(&current);
+        group->is_parent_cancelled = current != group->parent; /* the body itself needs no telling */
+        if (group->is_parent_cancelled)
+            (void)weft_task_cancel(group->parent, "the task group was cancelled");
+    }
+    return 0;
+}
+
+/* Wait until no member is left; cancellations that come meanwhile cancel the members, and are remembered in *status_out. */
+static int group_drain(struct weft_group *group, int *status_out)
+{
+    while (group->member_count > 0) {
+        int status = weft_loop_create_future(group->loop, &group->all_done);
+        if (status < 0)
+            return status;
+        status = weft_await(group->all_done, NULL);
+        weft_future_unref(group->all_done);
+        group->all_done = NULL;
+        if (status == WEFT_ECLOSED || status == WEFT_ENOFIBER)
+            return status;
+        if (status == -ECANCELED && group->state == GROUP_OPEN)
+            group_abort(group);
+        if (status == -ECANCELED)
+            *status_out = status;
+    }
+    return 0;
+}
+
+/* The loop went away over the members: they are let go, and so must not find the group any more. */
+static void group_forget(struct weft_group *group)
+{
+    while (group->members != NULL) {
+        struct weft_group_member *member = group->members;
+        (void)weft_future_remove_done_callback(&member->task->future, member_done, member);
+        member_remove(member);
+    }
+}
+
+/* What leaving comes to, once all is over. `status` is the body's, or a cancellation that came while waiting. */
+static int group_outcome(struct weft_group *group, int status)
+{
+    if (group->fatal < 0)
+        return group->fatal;
+    bool is_cancelled_outside = status == -ECANCELED;
+    if (group->is_parent_cancelled && weft_task_uncancel(group->parent) == 0)
+        is_cancelled_outside = false;
+    if (is_cancelled_outside && (group->failure_count == 0 || weft_task_cancelling(group->parent) > 0))
+        return group->failure_count == 0 ? -ECANCELED : WEFT_EGROUP;
+    return group->failure_count > 0 ? WEFT_EGROUP : 0;
+}
+
+int weft_group_exit(struct weft_group *group, int status)
+{
+    if (group == NULL || (group->state != GROUP_OPEN && group->state != GROUP_ENDING))
+        return group == NULL ? -EINVAL : WEFT_EGROUPSTATE;
+    bool is_failure = status < 0 && status != -ECANCELED;
+    if (status < 0 && group->state == GROUP_OPEN)
+        group_abort(group);
+    int drained = group_drain(group, &status);
+    if (drained < 0)
+        group_forget(group);
+    if (is_failure && group_reserve(group) == 0)
+        group_record(group, status);
+    group->state = GROUP_OVER;
+    int outcome = drained < 0 ? drained : group_outcome(group, status);
+    if (outcome != WEFT_EGROUP)
+        weft_group_fini(group);
+    return outcome;
+}
+
+int weft_group_failure(const struct weft_group *group, size_t index)
+{
+    return group != NULL && index < group->failure_count ? group->failures[index] : 0;
+}
+
+void weft_group_fini(struct weft_group *group)
+{
+    if (group == NULL)
+        return;
+    weft_free(group->failures);
+    group->failures = NULL;
+    group->failure_count = group->failure_capacity = 0;
+}

@@ -1,0 +1,285 @@
+/*
+ * Registry: all tasks of the process, and which of them is current where.
+ *
+ * Tasks register before their first step and unregister as they end. The table of slots (lib/lockfree/slots.h) holds one reference per
+ * registration, so that a walk may take its own. Walks copy referenced tasks in blocks and call nobody while they hold a pin.
+ */
+#include <errno.h>
+
+#include "lib/task/task.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+enum { NUMBER_BLOCK = 64 };
+
+static void registry_release(void *object)
+{
+    weft_task_unref(object);
+}
+
+static struct slots registry = SLOTS_INIT(registry_release);
+static uint64_t number_next = 1;
+
+/* ---- the room's state per loop -------------------------------------------------------------------------------------------------- */
+
+static void abandon_task(struct weft_task *task, void *arg)
+{
+    (void)arg;
+    if (task->ops->size >= sizeof(*task->ops) && task->ops->abandon != NULL)
+        task->ops->abandon(task);
+    weft_unregister_task(task);
+}
+
+static void room_close(struct weft_loop *loop, struct loop_room_state *state)
+{
+    (void)state;
+    registry_each(loop, abandon_task, NULL);
+}
+
+static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
+{
+    (void)loop;
+    struct task_room *room = (struct task_room *)state;
+    slots_cache_flush(&registry, &room->cache);
+    weft_free(room);
+}
+
+struct task_room *task_room(struct weft_loop *loop)
+{
+    struct task_room *room = (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
+    if (room != NULL)
+        return room;
+    room = weft_calloc(1, sizeof(*room));
+    if (room == NULL)
+        return NULL;
+    room->state = (struct loop_room_state){.close = room_close, .fini = room_fini};
+    loop_room_set(loop, LOOP_ROOM_TASK, &room->state);
+    return room;
+}
+
+uint64_t task_number_next(struct task_room *room)
+{
+    if (room == NULL)
+        return weft_atomic_add_relaxed(&number_next, 1);
+    if (room->number_next == room->number_end) {
+        room->number_next = weft_atomic_add_relaxed(&number_next, NUMBER_BLOCK);
+        room->number_end = room->number_next + NUMBER_BLOCK;
+    }
+    return room->number_next++;
+}
+
+/* The cache that this thread may use: its running loop's. */
+static struct slots_cache *thread_cache(void)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    struct loop_room_state *state = loop == NULL ? NULL : loop_room(loop, LOOP_ROOM_TASK);
+    return state == NULL ? NULL : &((struct task_room *)state)->cache;
+}
+
+/* ---- registering -------------------------------------------------------------------------------------------------------------- */
+
+int weft_register_task(struct weft_task *task)
+{
+    if (task == NULL || task->future.loop == NULL)
+        return -EINVAL;
+    if (weft_atomic_load_relaxed(&task->id) != 0)
+        return 0;
+    uint64_t id, expected = 0;
+    weft_task_ref(task);
+    int status = slots_register(&registry, thread_cache(), task, &id);
+    if (status < 0) {
+        weft_task_unref(task);
+        return status;
+    }
+    if (!weft_atomic_cas_relaxed(&task->id, &expected, id)) /* somebody else registered it meanwhile: once is enough */
+        (void)slots_unregister(&registry, thread_cache(), id);
+    return 0;
+}
+
+void weft_unregister_task(struct weft_task *task)
+{
+    if (task == NULL)
+        return;
+    /* The exchange lets one of two callers win; what it hands over is only the right to end the registration. */
+    uint64_t id = weft_atomic_exchange_relaxed(&task->id, 0);
+    if (id != 0)
+        (void)slots_unregister(&registry, thread_cache(), id);
+}
+
+/* ---- the current task ----------------------------------------------------------------------------------------------------------- */
+
+void task_set_current(struct weft_loop *loop, struct weft_task *task)
+{
+    uint64_t id = 0;
+    if (task != NULL) {
+        id = weft_atomic_load_relaxed(&task->id);
+        id = id != 0 ? id : UINT64_MAX;
+        weft_atomic_store_relaxed(&task->is_entered, 1);
+    }
+    if (loop->execution.task != NULL)
+        weft_atomic_store_relaxed(&((struct weft_task *)loop->execution.task)->is_entered, 0);
+    loop->execution.task = task;
+    weft_atomic_store_relaxed(&loop->execution.task_id, id);
+}
+
+static int check_running(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return -EINVAL;
+    return loop_is_here(loop) ? 0 : WEFT_ENOTRUNNINGLOOP;
+}
+
+int weft_enter_task(struct weft_loop *loop, struct weft_task *task)
+{
+    int status = check_running(loop);
+    if (status < 0 || task == NULL)
+        return status < 0 ? status : -EINVAL;
+    uint32_t expected = 0;
+    /* Claiming the task keeps it current on one loop at most (ENT-9); it hands over no memory. */
+    if (loop->execution.task != NULL || !weft_atomic_cas_relaxed(&task->is_entered, &expected, 1))
+        return WEFT_ETASKBUSY;
+    task_set_current(loop, task);
+    return 0;
+}
+
+int weft_leave_task(struct weft_loop *loop, struct weft_task *task)
+{
+    int status = check_running(loop);
+    if (status < 0 || task == NULL)
+        return status < 0 ? status : -EINVAL;
+    if (loop->execution.task != task)
+        return WEFT_ETASKMISMATCH;
+    task_set_current(loop, NULL);
+    return 0;
+}
+
+int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struct weft_task **previous_out)
+{
+    int status = check_running(loop);
+    if (status < 0)
+        return status;
+    struct weft_task *previous = loop->execution.task;
+    uint32_t expected = 0;
+    if (task != NULL && task != previous && !weft_atomic_cas_relaxed(&task->is_entered, &expected, 1))
+        return WEFT_ETASKBUSY;
+    if (task != previous)
+        task_set_current(loop, task);
+    if (previous_out != NULL)
+        *previous_out = previous;
+    return 0;
+}
+
+int weft_current_task(struct weft_task **task_out)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    if (loop == NULL)
+        return WEFT_ENOLOOP;
+    if (task_out == NULL)
+        return -EINVAL;
+    *task_out = loop->execution.task;
+    return 0;
+}
+
+uint64_t weft_loop_current_task_id(const struct weft_loop *loop)
+{
+    return loop == NULL ? 0 : weft_atomic_load_relaxed(&loop->execution.task_id);
+}
+
+/* ---- finding and walking -------------------------------------------------------------------------------------------------------- */
+
+struct weft_task *weft_task_from_id(uint64_t id)
+{
+    struct weft_task *task = slots_pin(&registry, id);
+    if (task == NULL)
+        return NULL;
+    weft_task_ref(task);
+    slots_unpin(&registry, thread_cache(), id);
+    return task;
+}
+
+/* Replace a block of pinned entries by references on those that count; how many. */
+static size_t keep_matching(struct slots_entry *block, size_t count, struct weft_loop *loop, struct weft_task **tasks_out)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct weft_task *task = block[i].object;
+        if ((loop == NULL || task->future.loop == loop) && !weft_future_done(&task->future))
+            tasks_out[kept++] = weft_task_ref(task);
+    }
+    for (size_t i = 0; i < count; i++)
+        slots_unpin(&registry, thread_cache(), block[i].id);
+    return kept;
+}
+
+void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+{
+    struct slots_entry block[SLOTS_WALK_BLOCK];
+    struct weft_task *tasks[SLOTS_WALK_BLOCK];
+    uint64_t cursor = 0;
+    size_t count;
+    while ((count = slots_walk(&registry, &cursor, block, SLOTS_WALK_BLOCK)) > 0) {
+        count = keep_matching(block, count, loop, tasks);
+        for (size_t i = 0; i < count; i++) {
+            fn(tasks[i], arg);
+            weft_task_unref(tasks[i]);
+        }
+    }
+}
+
+size_t registry_count(void)
+{
+    return slots_count(&registry);
+}
+
+struct task_array {
+    struct weft_task **tasks;
+    size_t count;
+    size_t capacity;
+    int status;
+};
+
+static void array_add(struct weft_task *task, void *arg)
+{
+    struct task_array *array = arg;
+    if (array->count == array->capacity) {
+        size_t capacity = array->capacity == 0 ? 16 : array->capacity * 2;
+        struct weft_task **tasks = weft_realloc(array->tasks, capacity * sizeof(*tasks));
+        if (tasks == NULL) {
+            array->status = -ENOMEM;
+            return;
+        }
+        array->tasks = tasks;
+        array->capacity = capacity;
+    }
+    array->tasks[array->count++] = weft_task_ref(task);
+}
+
+int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t *count_out)
+{
+    if (tasks_out == NULL || count_out == NULL)
+        return -EINVAL;
+    struct task_array array = {NULL, 0, 0, 0};
+    registry_each(loop, array_add, &array);
+    size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
+    for (size_t i = 0; i < array.count; i++) {
+        if (weft_future_done(&array.tasks[i]->future) || array.status < 0)
+            weft_task_unref(array.tasks[i]);
+        else
+            array.tasks[live++] = array.tasks[i];
+    }
+    if (array.status < 0) {
+        weft_free(array.tasks);
+        return array.status;
+    }
+    *tasks_out = array.tasks;
+    *count_out = live;
+    return 0;
+}
+
+void weft_all_tasks_free(struct weft_task **tasks, size_t count)
+{
+    for (size_t i = 0; tasks != NULL && i < count; i++)
+        weft_task_unref(tasks[i]);
+    weft_free(tasks);
+}

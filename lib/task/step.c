@@ -1,0 +1,78 @@
+/*
+ * Step: a coroutine made of a function and its state, in one block.
+ *
+ * The task drives it through two slots; the macros of weft/step.h write down where it goes on.
+ */
+#include "weft/step.h"
+
+#include <errno.h>
+
+#include "weft/memory.h"
+
+static struct weft_step *step_of(struct weft_coro *coro)
+{
+    return weft_container_of(coro, struct weft_step, coro);
+}
+
+/* The state lies behind the head, aligned for any object. */
+struct step_block {
+    struct weft_step step;
+    _Alignas(max_align_t) unsigned char state[];
+};
+
+static void *step_state(struct weft_step *step)
+{
+    return ((struct step_block *)step)->state;
+}
+
+static int step_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
+{
+    struct weft_step *step = step_of(coro);
+    step->suspend = suspend_out;
+    return step->fn(step, step_state(step), status);
+}
+
+static void step_close(struct weft_coro *coro)
+{
+    struct weft_step *step = step_of(coro);
+    if (step->drop != NULL)
+        step->drop(step_state(step));
+    weft_free(step);
+}
+
+static const struct weft_coro_ops step_ops = {.size = sizeof(step_ops), .send = step_send, .close = step_close};
+
+int weft_step_new(weft_step_fn *fn, void (*drop)(void *state), size_t state_bytes, struct weft_coro **coro_out, void **state_out)
+{
+    if (fn == NULL || coro_out == NULL || state_bytes > PTRDIFF_MAX / 2)
+        return -EINVAL;
+    struct step_block *block = weft_calloc(1, sizeof(*block) + state_bytes);
+    if (block == NULL)
+        return -ENOMEM;
+    block->step.coro.ops = &step_ops;
+    block->step.fn = fn;
+    block->step.drop = drop;
+    *coro_out = &block->step.coro;
+    if (state_out != NULL)
+        *state_out = block->state;
+    return 0;
+}
+
+int weft_step_await(struct weft_step *step, struct weft_future *future, uint32_t flags)
+{
+    step->suspend->future = future;
+    step->suspend->flags = flags;
+    return WEFT_CORO_AWAIT;
+}
+
+int weft_step_yield(struct weft_step *step)
+{
+    (void)step;
+    return WEFT_CORO_YIELD;
+}
+
+int weft_step_return(struct weft_step *step, void *value)
+{
+    step->suspend->value = value;
+    return WEFT_CORO_RETURN;
+}

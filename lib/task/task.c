@@ -1,0 +1,461 @@
+/*
+ * Task: drives a coroutine on its home loop, one step at a time, and takes cancellation from anywhere.
+ *
+ * A task that is not done is in exactly one of three places (TASK-2): waiting, its waiter hanging on `fut_waiter`; queued, its waiter's
+ * work in a queue of its home; or running. The waiter is one object for both, so that a wake-up is the queueing itself and allocates
+ * nothing. `lock` guards what a canceller in another thread needs to see together: the future waited for, the request, the count.
+ * Lock order: the task's, then the future's; nobody calls out under either.
+ */
+#include <errno.h>
+
+#include "lib/base/context.h"
+#include "lib/task/task.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+/*
+ * Bits of coro_task.state.
+ *
+ *     LOCKED       held for a few loads and stores
+ *     MUST_CANCEL  raise -ECANCELED at the next step; set by a canceller, cleared by the step or by uncancel(); under the lock
+ *     DETACH       the present wait is to be left, not its future cancelled; set with fut_waiter, under the lock
+ */
+enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4 };
+
+struct coro_task {
+    struct weft_task base; /* first */
+    struct weft_coro *coro;
+    struct waiter waiter;
+    struct weft_future *fut_waiter; /* a reference */
+    const char *cancel_message;
+    uint32_t state;
+    int32_t cancelling;
+    int32_t raise; /* what the next step throws */
+};
+
+static struct coro_task *coro_task(const struct weft_task *task)
+{
+    return (struct coro_task *)(uintptr_t)task;
+}
+
+static struct weft_loop *task_home(const struct coro_task *task)
+{
+    return task->base.future.loop;
+}
+
+static void task_lock(struct coro_task *task)
+{
+    for (;;) {
+        uint32_t state = weft_atomic_load_relaxed(&task->state);
+        /* Pairs with the release in task_unlock(). */
+        if ((state & TASK_LOCKED) == 0 && weft_atomic_cas_acquire(&task->state, &state, state | TASK_LOCKED))
+            return;
+        weft_atomic_pause();
+    }
+}
+
+/* Unlock, with `bits` set and cleared on the way. */
+static void task_unlock(struct coro_task *task, uint32_t set, uint32_t clear)
+{
+    uint32_t state = (weft_atomic_load_relaxed(&task->state) | set) & ~(clear | TASK_LOCKED);
+    /* Pairs with the acquire in task_lock(): what was changed under the lock. */
+    weft_atomic_store_release(&task->state, state);
+}
+
+static void task_queue(struct coro_task *task)
+{
+    work_ready(&task_home(task)->worker, &task->waiter.work);
+}
+
+/* ---- ending --------------------------------------------------------------------------------------------------------------------- */
+
+/* The coroutine is over, or given up; the reference of the run goes. */
+static void task_let_go(struct coro_task *task)
+{
+    if (task->coro != NULL)
+        task->coro->ops->close(task->coro);
+    task->coro = NULL;
+    weft_task_unref(&task->base);
+}
+
+static void task_destroy(struct weft_task *base)
+{
+    weft_free(coro_task(base));
+}
+
+static int task_end(struct coro_task *task, int status, void *value)
+{
+    task_lock(task);
+    bool is_cancelled = status == -ECANCELED || (status == 0 && (task->state & TASK_MUST_CANCEL) != 0);
+    const char *message = task->cancel_message;
+    task_unlock(task, 0, TASK_MUST_CANCEL);
+    if (is_cancelled)
+        (void)weft_task_finish(&task->base, -ECANCELED, (void *)(uintptr_t)message);
+    else
+        (void)weft_task_finish(&task->base, status, value);
+    task_let_go(task);
+    return weft_status_is_fatal(status) ? status : 0;
+}
+
+/* ---- stepping --------------------------------------------------------------------------------------------------------------------- */
+
+static void task_raise_next(struct coro_task *task, int status)
+{
+    task->raise = status;
+    task_queue(task);
+}
+
+/* A cancellation that was asked for while running goes on to what the task waits for now. */
+static void task_pass_on_cancel(struct coro_task *task, const char *message)
+{
+    if (!weft_future_cancel(task->fut_waiter, message))
+        return;
+    task_lock(task);
+    task_unlock(task, 0, TASK_MUST_CANCEL);
+}
+
+/* Hang on `future`, or be queued at once if it is done. */
+static void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
+{
+    task_lock(task);
+    bool must_cancel = (task->state & TASK_MUST_CANCEL) != 0;
+    bool is_detached = must_cancel && (flags & WEFT_AWAIT_DETACH) != 0;
+    bool is_hanging = !is_detached && future_add_waiter(future, &task->waiter);
+    const char *message = task->cancel_message;
+    if (is_hanging)
+        task->fut_waiter = weft_future_ref(future);
+    task_unlock(task, is_hanging && (flags & WEFT_AWAIT_DETACH) ? TASK_DETACH : 0, 0);
+    if (!is_hanging)
+        task_queue(task);
+    else if (must_cancel)
+        task_pass_on_cancel(task, message);
+}
+
+static int task_suspended(struct coro_task *task, int how, const struct weft_suspend *suspend)
+{
+    if (how == WEFT_CORO_YIELD)
+        task_queue(task);
+    else if (how != WEFT_CORO_AWAIT || suspend->future == NULL)
+        task_raise_next(task, WEFT_EBADYIELD);
+    else if (suspend->future == &task->base.future)
+        task_raise_next(task, WEFT_EAWAITSELF);
+    else
+        task_wait(task, suspend->future, suspend->flags);
+    return 0;
+}
+
+/* Leave the wait, if there was one; what this step throws. */
+static int task_resume_status(struct coro_task *task)
+{
+    task_lock(task);
+    struct weft_future *future = task->fut_waiter;
+    int status = (task->state & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
+    task->fut_waiter = NULL;
+    task->raise = 0;
+    task_unlock(task, 0, TASK_MUST_CANCEL | TASK_DETACH);
+    weft_future_unref(future);
+    return status;
+}
+
+static int task_step(struct coro_task *task)
+{
+    struct weft_loop *loop = task_home(task);
+    struct weft_suspend suspend = {NULL, NULL, 0, 0};
+    int status = task_resume_status(task);
+    struct weft_task *outer_task = task_get_current(loop);
+    task_set_current(loop, &task->base);
+    struct weft_context *outer = context_swap_current(task->base.future.context);
+    int how = task->coro->ops->send(task->coro, status, &suspend);
+    task->base.future.context = context_swap_current(outer);
+    task_set_current(loop, outer_task);
+    if (how > WEFT_CORO_RETURN)
+        return task_suspended(task, how, &suspend);
+    return task_end(task, how, suspend.value);
+}
+
+static int task_run(struct weft_work *work)
+{
+    struct coro_task *task = weft_container_of(work, struct coro_task, waiter.work);
+    if (!weft_loop_is_closed(task_home(task)))
+        return task_step(task);
+    (void)task_resume_status(task);
+    task_let_go(task);
+    return 0;
+}
+
+/* ---- cancelling ------------------------------------------------------------------------------------------------------------------- */
+
+/* Have the next step raise it. A second request does not change what is to be said. Under the lock, which it leaves. */
+static void task_must_cancel(struct coro_task *task, const char *message)
+{
+    if ((task->state & TASK_MUST_CANCEL) == 0)
+        task->cancel_message = message;
+    task_unlock(task, TASK_MUST_CANCEL, 0);
+}
+
+/* Leave the future without cancelling it: returned for its reference. NULL if its wake-up is on its way already. Under the lock. */
+static struct weft_future *task_detach(struct coro_task *task)
+{
+    struct weft_future *future = task->fut_waiter;
+    if ((task->state & TASK_DETACH) == 0 || future == NULL || !future_remove_waiter(future, &task->waiter))
+        return NULL;
+    task->fut_waiter = NULL;
+    return future;
+}
+
+/* Cancel what the task waits for, in the name of the task. Takes the lock with it; true if that reached somebody. */
+static bool task_cancel_waiter(struct coro_task *task, const char *message)
+{
+    struct weft_future *future = task->fut_waiter;
+    if (future == NULL || (task->state & TASK_DETACH) != 0) {
+        task_must_cancel(task, message);
+        return true;
+    }
+    weft_future_ref(future);
+    task->cancel_message = message;
+    task_unlock(task, 0, 0);
+    bool is_cancelled = weft_future_cancel(future, message);
+    task_lock(task);
+    bool has_moved_on = task->fut_waiter != future && task->fut_waiter != NULL;
+    if (is_cancelled || has_moved_on)
+        task_unlock(task, 0, 0);
+    else
+        task_must_cancel(task, message);
+    weft_future_unref(future);
+    return is_cancelled || !has_moved_on;
+}
+
+static bool task_cancel(struct weft_task *base, const char *message)
+{
+    struct coro_task *task = coro_task(base);
+    task_lock(task);
+    if (weft_future_done(&base->future)) {
+        task_unlock(task, 0, 0);
+        return false;
+    }
+    task->cancelling++;
+    struct weft_future *left = task_detach(task);
+    if (left != NULL) {
+        task_must_cancel(task, message);
+        weft_future_unref(left); /* before the task runs on: the future may live in its frame */
+        task_queue(task);
+        return true;
+    }
+    while (!task_cancel_waiter(task, message))
+        task_lock(task);
+    return true;
+}
+
+static int task_cancelling(const struct weft_task *base)
+{
+    return weft_atomic_load_relaxed(&coro_task(base)->cancelling);
+}
+
+static int task_uncancel(struct weft_task *base)
+{
+    struct coro_task *task = coro_task(base);
+    task_lock(task);
+    if (task->cancelling > 0)
+        weft_atomic_store_relaxed(&task->cancelling, task->cancelling - 1);
+    int left = task->cancelling;
+    task_unlock(task, 0, left == 0 ? TASK_MUST_CANCEL : 0);
+    return left;
+}
+
+static struct weft_coro *task_get_coro(const struct weft_task *base)
+{
+    return coro_task(base)->coro;
+}
+
+/* The loop closes. A waiting task leaves its future and is let go here; a queued one, when the queue is. */
+static void task_abandon(struct weft_task *base)
+{
+    struct coro_task *task = coro_task(base);
+    task_lock(task);
+    struct weft_future *future = task->fut_waiter;
+    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
+    if (was_hanging)
+        task->fut_waiter = NULL;
+    task_unlock(task, 0, 0);
+    if (!was_hanging)
+        return; /* its work is in a queue of the loop, or about to be */
+    weft_future_unref(future);
+    task_let_go(task);
+}
+
+static const struct weft_task_ops coro_task_ops = {
+    .size = sizeof(coro_task_ops),
+    .destroy = task_destroy,
+    .cancel = task_cancel,
+    .cancelling = task_cancelling,
+    .uncancel = task_uncancel,
+    .get_coro = task_get_coro,
+    .abandon = task_abandon,
+};
+
+/* ---- making ----------------------------------------------------------------------------------------------------------------------- */
+
+static int task_set_up(struct coro_task *task, struct weft_loop *loop, const struct weft_task_options *options)
+{
+    struct weft_context *context = options == NULL ? NULL : options->context;
+    if (context == NULL) {
+        int status = context_capture(&context);
+        if (status < 0)
+            return status;
+    } else {
+        weft_context_ref(context);
+    }
+    int status = weft_task_init(&task->base, loop, &coro_task_ops, context);
+    weft_context_unref(context);
+    if (status >= 0 && options != NULL && options->name != NULL)
+        status = weft_task_set_name(&task->base, options->name);
+    if (status < 0) {
+        task->base.future.flags |= FUTURE_QUIET;
+        weft_future_fini(&task->base.future);
+    }
+    task->waiter.work.run = task_run;
+    task->waiter.loop = loop;
+    if (options != NULL && (options->flags & WEFT_TASK_NO_DESTROY_PENDING))
+        task->base.future.flags |= FUTURE_QUIET;
+    return status;
+}
+
+/* A task with references for the caller and for its run, not registered and not queued. */
+static int task_make(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct coro_task **task_out)
+{
+    struct coro_task *task = weft_calloc(1, sizeof(*task));
+    int status = task == NULL ? -ENOMEM : task_set_up(task, loop, options);
+    if (status < 0) {
+        weft_free(task);
+        return status;
+    }
+    task->coro = coro;
+    weft_task_ref(&task->base);
+    *task_out = task;
+    return 0;
+}
+
+/* Run the first step here and now; only a task that blocks in it is registered (TASK-19, REG-5). */
+static void task_start_eagerly(struct coro_task *task)
+{
+    weft_task_ref(&task->base);
+    (void)task_step(task); /* a fatal status is stored in the task, as any other */
+    if (!weft_future_done(&task->base.future)) {
+        int status = weft_register_task(&task->base);
+        if (status < 0)
+            loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
+    }
+    weft_task_unref(&task->base);
+}
+
+static int task_start(struct coro_task *task, const struct weft_task_options *options)
+{
+    if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && loop_is_here(task_home(task))) {
+        task_start_eagerly(task);
+        return 0;
+    }
+    int status = weft_register_task(&task->base);
+    if (status >= 0)
+        task_queue(task);
+    return status;
+}
+
+static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+{
+    struct coro_task *task;
+    int status = task_make(loop, coro, options, &task);
+    if (status < 0)
+        return status;
+    status = task_start(task, options);
+    if (status < 0) {
+        task->coro = NULL; /* the caller closes it */
+        task->base.future.flags |= FUTURE_QUIET;
+        weft_task_unref(&task->base);
+        weft_task_unref(&task->base);
+        return status;
+    }
+    if (task_out != NULL)
+        *task_out = &task->base;
+    else
+        weft_task_unref(&task->base);
+    return 0;
+}
+
+/* Refuse `coro`: it is closed, as the contract of creation says. */
+static int refuse(struct weft_coro *coro, int status)
+{
+    if (coro != NULL && status != WEFT_EPROTOCOL)
+        coro->ops->close(coro);
+    return status;
+}
+
+static int check_options(const struct weft_coro *coro, const struct weft_task_options *options)
+{
+    if (coro == NULL || (options != NULL && options->size < sizeof(*options)))
+        return -EINVAL;
+    const struct weft_coro_ops *ops = coro->ops;
+    return ops == NULL || ops->size < sizeof(*ops) || ops->send == NULL || ops->close == NULL ? WEFT_EPROTOCOL : 0;
+}
+
+int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+{
+    int status = loop_check(loop);
+    status = status < 0 ? status : check_options(coro, options);
+    if (status >= 0 && task_room(loop) == NULL)
+        status = -ENOMEM;
+    if (status >= 0)
+        status = task_new(loop, coro, options, task_out);
+    return status < 0 ? refuse(coro, status) : 0;
+}
+
+int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
+                                     struct weft_task **task_out)
+{
+    int status = loop == NULL ? -EINVAL : check_options(coro, options);
+    if (status >= 0 && weft_loop_is_closed(loop))
+        status = WEFT_ECLOSED;
+    if (status >= 0)
+        status = task_new(loop, coro, options, task_out);
+    return status < 0 ? refuse(coro, status) : 0;
+}
+
+int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
+                          struct weft_task **task_out)
+{
+    struct loop_room_state *state = loop == NULL ? NULL : loop_room(loop, LOOP_ROOM_TASK);
+    struct task_room *room = (struct task_room *)state;
+    if (room == NULL || room->factory == NULL)
+        return weft_task_new(loop, coro, options, task_out);
+    int status = loop_check(loop);
+    if (status < 0)
+        return refuse(coro, status);
+    struct weft_task *task = NULL;
+    status = room->factory(loop, coro, options, room->factory_arg, &task);
+    if (status < 0)
+        return status;
+    if (task_out != NULL)
+        *task_out = task;
+    else
+        weft_task_unref(task);
+    return 0;
+}
+
+int weft_loop_set_task_factory(struct weft_loop *loop, weft_task_factory_fn *factory, void *arg)
+{
+    int status = loop_check(loop);
+    if (status < 0)
+        return status;
+    struct task_room *room = task_room(loop);
+    if (room == NULL)
+        return -ENOMEM;
+    room->factory = factory;
+    room->factory_arg = arg;
+    return 0;
+}
+
+weft_task_factory_fn *weft_loop_get_task_factory(struct weft_loop *loop)
+{
+    struct loop_room_state *state = loop_room(loop, LOOP_ROOM_TASK);
+    return state == NULL ? NULL : ((struct task_room *)state)->factory;
+}
