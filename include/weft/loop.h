@@ -150,7 +150,7 @@ const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop 
  * Run until weft_loop_stop(), or until a callback or task raises a fatal status; what was not run yet stays queued for the next run.
  *
  * thread:  any in which no loop runs; it becomes the loop's thread
- * returns: 0 once stopped; the fatal status; WEFT_ECLOSED; WEFT_ERUNNING if it runs already; WEFT_EOTHERLOOP if another loop runs in this
+ * returns: 0 once stopped; the fatal status; -errno if the poller is broken; WEFT_ECLOSED; WEFT_ERUNNING if it runs already; WEFT_EOTHERLOOP if another loop runs in this
  *          thread
  */
 int weft_loop_run_forever(struct weft_loop *loop);

@@ -84,6 +84,7 @@ int weft_loop_new_options(const struct weft_loop_kind *kind, size_t user_bytes, 
     status = kind_lay_tables(kind, loop);
     if (status >= 0)
         status = loop_open(loop, options);
+    loop->has_poller = status >= 0;
     if (status >= 0 && (status = kind_init(loop, options)) < 0)
         loop->poller_ops->fini(loop->poller);
     if (status < 0) {
@@ -194,6 +195,8 @@ int weft_loop_close(struct weft_loop *loop)
     loop_drop_timers(loop);
     loop_fini_rooms(loop);
     kind_fini(loop);
+    loop->polled_ns = weft_loop_time(loop);
+    loop->has_poller = false;
     loop->poller_ops->fini(loop->poller);
     worker_set_current(outer);
     /* Release: the end. Pairs with the acquire in loop_enter(), which meets WEFT_ECLOSED before. */
@@ -273,7 +276,7 @@ bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work)
 
 uint64_t weft_loop_time(const struct weft_loop *loop)
 {
-    return loop->poller_ops->now(loop->poller);
+    return loop->has_poller ? loop->poller_ops->now(loop->poller) : loop->polled_ns;
 }
 
 void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns)

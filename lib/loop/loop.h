@@ -52,6 +52,7 @@ struct weft_loop {
     bool is_due_queued;
     bool is_stopping;
     bool is_debug;
+    bool has_poller;     /* false once it is closed: its clock stands */
     bool is_entered;     /* runs in some thread; written by that thread */
     uint32_t is_closing; /* atomic: closed for new work */
     uint32_t refs;
@@ -59,6 +60,7 @@ struct weft_loop {
     uint32_t index;
     uint64_t spin_max_ns; /* 0: never spin before sleeping */
     uint64_t spin_ns;     /* what adaptation has made of it */
+    uint64_t turn_ns;     /* when this iteration looked at the clock */
     uint64_t polled_ns;   /* when the poller was last asked */
     uint64_t polled_run_count;
     uint64_t slow_ns;
@@ -182,7 +184,7 @@ int loop_enter(struct weft_loop *loop);
  * Do one iteration, which sleeps if `may_sleep` and nothing is to be done.
  *
  * thread:  the one that entered
- * returns: 0; a fatal status
+ * returns: 0; a fatal status; -errno if the poller is broken
  */
 int loop_turn(struct weft_loop *loop, bool may_sleep);
 

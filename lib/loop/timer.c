@@ -82,7 +82,7 @@ static int timers_fire(struct weft_work *work)
         ring_remove(timer);
         if (weft_atomic_load_relaxed(&loop->is_closing))
             continue;
-        loop->counters.timers++;
+        worker_count(&loop->counters.timers, 1);
         int status = timer->fn(timer->arg);
         if (weft_status_is_fatal(status)) {
             timers_queue_due(loop);

@@ -13,23 +13,35 @@
 #include "weft/atomic.h"
 #include "weft/status.h"
 
-enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000 };
+enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000, SPIN_LOOKS = 16 };
 
 #define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
 
-static bool must_poll(struct weft_loop *loop, uint64_t now_ns)
+static bool must_poll(struct weft_loop *loop)
 {
+    loop->turn_ns = weft_loop_time(loop);
     return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS ||
-           now_ns - loop->polled_ns >= TURN_SKIP_NS;
+           loop->turn_ns - loop->polled_ns >= TURN_SKIP_NS;
 }
 
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
 {
-    loop->counters.polls++;
+    worker_count(&loop->counters.polls, 1);
     int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
     loop->polled_run_count = loop->worker.run_count;
-    loop->polled_ns = loop->poller_ops->now(loop->poller);
+    loop->turn_ns = loop->polled_ns = loop->poller_ops->now(loop->poller);
     return count;
+}
+
+/* Look into the inbox some times, which costs nothing while nobody writes it. */
+static bool spin_on_inbox(const struct weft_loop *loop)
+{
+    for (int i = 0; i < SPIN_LOOKS; i++) {
+        if (!inbox_is_empty(&loop->worker.inbox))
+            return true;
+        weft_atomic_pause();
+    }
+    return false;
 }
 
 /* Look without sleeping until something comes or the spin is over; it grows on a hit and shrinks slowly on a miss. */
@@ -37,12 +49,11 @@ static bool spin(struct weft_loop *loop, uint64_t limit_ns)
 {
     uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
     while (loop->polled_ns < end_ns) {
-        if (poll_now(loop, 0) != 0 || !inbox_is_empty(&loop->worker.inbox)) {
-            loop->counters.spins++;
+        if (spin_on_inbox(loop) || poll_now(loop, 0) != 0) {
+            worker_count(&loop->counters.spins, 1);
             loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
             return true;
         }
-        weft_atomic_pause();
     }
     loop->spin_ns -= loop->spin_ns / 16;
     return false;
@@ -67,7 +78,7 @@ static int sleep_until_something(struct weft_loop *loop)
         return 0;
     if (!inbox_park(&loop->worker.inbox))
         return poll_now(loop, 0);
-    loop->counters.parks++;
+    worker_count(&loop->counters.parks, 1);
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
     (void)inbox_unpark(&loop->worker.inbox);
     return count;
@@ -79,7 +90,7 @@ static int find_work(struct weft_loop *loop, bool may_sleep)
     bool is_idle = loop->worker.fifo.head == NULL && loop->due.next == &loop->due;
     if (is_idle && may_sleep && !loop->is_stopping)
         return sleep_until_something(loop);
-    if (is_idle || must_poll(loop, weft_loop_time(loop)))
+    if (is_idle || must_poll(loop))
         return poll_now(loop, 0);
     return 0;
 }
@@ -95,12 +106,12 @@ static void run_turn_end(struct weft_loop *loop)
 
 int loop_turn(struct weft_loop *loop, bool may_sleep)
 {
-    loop->counters.turns++;
+    worker_count(&loop->counters.turns, 1);
     int status = find_work(loop, may_sleep);
     if (status < 0)
-        loop_report(loop, "the poller failed", status, NULL);
+        return status;
     worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
-    timers_collect(loop, loop->timers.count == 0 ? 0 : weft_loop_time(loop));
+    timers_collect(loop, loop->turn_ns);
     status = worker_run(&loop->worker);
     if (loop->turn_end.head != NULL)
         run_turn_end(loop);

@@ -80,7 +80,7 @@ int worker_run(struct worker *worker)
     int status = 0;
     struct weft_work *work;
     while (status >= 0 && (work = weft_work_list_pop(&worker->batch)) != NULL) {
-        worker->run_count++;
+        worker_count(&worker->run_count, 1);
         status = worker->is_measured ? worker->parker->measure(worker, work) : work->run(work);
     }
     if (worker->batch.head != NULL) { /* fatal: the rest goes back in front */
@@ -101,6 +101,5 @@ void worker_close(struct worker *worker)
 
 bool worker_is_closed(const struct worker *worker)
 {
-    /* Pairs with the acq_rel exchange in inbox_close(): who sees CLOSED sees what the closer wrote before. */
-    return weft_atomic_load_acquire(&worker->inbox.head) == INBOX_HEAD_CLOSED;
+    return inbox_is_closed(&worker->inbox);
 }

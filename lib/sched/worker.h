@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "lib/lockfree/inbox.h"
+#include "weft/atomic.h"
 #include "weft/work.h"
 
 struct worker;
@@ -81,6 +82,12 @@ void work_ready(struct worker *home, struct weft_work *work);
  */
 void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_work *last, size_t count);
 
+/* Count one up: the owner writes, others may read. */
+static inline void worker_count(uint64_t *counter, uint64_t more)
+{
+    weft_atomic_store_relaxed(counter, *counter + more);
+}
+
 /*
  * Queue `work` on the FIFO, past the door: for what the owner itself found ready (I/O, timers).
  *
@@ -102,7 +109,7 @@ static inline void worker_splice(struct worker *worker)
     if (batch.count == 0)
         return;
     struct weft_work_list list = {batch.first, batch.last, batch.count};
-    worker->posted_count += batch.count;
+    worker_count(&worker->posted_count, batch.count);
     weft_work_list_append(&worker->fifo, &list);
 }
 

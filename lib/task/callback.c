@@ -11,6 +11,7 @@
 #include "lib/base/parker.h"
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
+#include "weft/atomic.h"
 #include "weft/memory.h"
 #include "weft/status.h"
 
@@ -174,7 +175,7 @@ static int chain_add(struct weft_future *future, weft_future_callback_fn *fn, st
 
 int weft_future_chain(struct weft_future *source, struct weft_future *destination)
 {
-    if (source == NULL || destination == NULL || source == destination || (destination->flags & FUTURE_IS_TASK))
+    if (source == NULL || destination == NULL || source == destination || (weft_atomic_load_relaxed(&destination->flags) & FUTURE_IS_TASK))
         return -EINVAL;
     int status = chain_add(destination, destination_done, source);
     if (status < 0)

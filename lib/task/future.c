@@ -285,7 +285,7 @@ void weft_future_unpromise(struct weft_future *future)
 
 static int future_set(struct weft_future *future, int status, void *value)
 {
-    if (future->flags & FUTURE_IS_TASK)
+    if (weft_atomic_load_relaxed(&future->flags) & FUTURE_IS_TASK)
         return WEFT_EFORBIDDEN;
     return future_complete(future, FUTURE_FINISHED, status, value) ? 0 : WEFT_EINVALIDSTATE;
 }

@@ -234,7 +234,7 @@ static bool task_cancel(struct weft_task *base, const char *message)
         task_unlock(task, 0, 0);
         return false;
     }
-    task->cancelling++;
+    weft_atomic_store_relaxed(&task->cancelling, task->cancelling + 1);
     struct weft_future *left = task_detach(task);
     if (left != NULL) {
         task_must_cancel(task, message);
