@@ -49,9 +49,8 @@ static double push_round(void)
     double sum = 0;
     for (int i = 0; i < POSTS / BATCH; i++) {
         uint64_t start_ns = clock_monotonic_ns();
-        for (int j = 0; j < BATCH; j++) {
+        for (int j = 0; j < BATCH; j++)
             inbox_push(&inbox, &works[j], &works[j]);
-        }
         sum += per_unit(start_ns, BATCH);
         inbox_take(&inbox);
     }
@@ -62,9 +61,8 @@ static double take_round(void)
 {
     double sum = 0;
     for (int i = 0; i < POSTS / BATCH; i++) {
-        for (int j = 0; j < BATCH; j++) {
+        for (int j = 0; j < BATCH; j++)
             inbox_push(&inbox, &works[j], &works[j]);
-        }
         uint64_t start_ns = clock_monotonic_ns();
         inbox_take(&inbox);
         sum += per_unit(start_ns, BATCH);
@@ -86,9 +84,8 @@ static double user_push_take_round(void)
 {
     uint64_t start_ns = clock_monotonic_ns();
     for (int i = 0; i < POSTS; i++) {
-        if (inbox_reserve(&inbox, BATCH)) {
+        if (inbox_reserve(&inbox, BATCH))
             inbox_push(&inbox, &works[0], &works[0]);
-        }
         inbox_unreserve(&inbox, inbox_take(&inbox).count);
     }
     return per_unit(start_ns, POSTS);
@@ -121,11 +118,10 @@ static void *consume_posts(void *arg)
     (void)arg;
     for (size_t left = POSTS, count; left > 0; left -= count) {
         count = inbox_take(&inbox).count;
-        if (count == 0) {
+        if (count == 0)
             weft_atomic_pause();
-        } else {
+        else
             inbox_unreserve(&inbox, count);
-        }
     }
     return NULL;
 }
@@ -135,14 +131,12 @@ static double two_threads_round(void)
 {
     static struct weft_work many[POSTS];
     pthread_t consumer;
-    if (pthread_create(&consumer, NULL, consume_posts, NULL) != 0) {
+    if (pthread_create(&consumer, NULL, consume_posts, NULL) != 0)
         return 0;
-    }
     uint64_t start_ns = clock_monotonic_ns();
     for (int i = 0; i < POSTS; i++) {
-        while (!inbox_reserve(&inbox, 4 * BATCH)) {
+        while (!inbox_reserve(&inbox, 4 * BATCH))
             weft_atomic_pause();
-        }
         inbox_push(&inbox, &many[i], &many[i]);
     }
     pthread_join(consumer, NULL);
@@ -154,9 +148,8 @@ static void *answer_trips(void *arg)
     (void)arg;
     for (int i = 0; i < TRIPS; i++) {
         struct inbox_batch batch;
-        while ((batch = inbox_take(&inbox)).count == 0) {
+        while ((batch = inbox_take(&inbox)).count == 0)
             weft_atomic_pause();
-        }
         inbox_push(&answers, batch.first, batch.last);
     }
     return NULL;
@@ -166,15 +159,13 @@ static void *answer_trips(void *arg)
 static double round_trip_round(void)
 {
     pthread_t other;
-    if (pthread_create(&other, NULL, answer_trips, NULL) != 0) {
+    if (pthread_create(&other, NULL, answer_trips, NULL) != 0)
         return 0;
-    }
     uint64_t start_ns = clock_monotonic_ns();
     for (int i = 0; i < TRIPS; i++) {
         inbox_push(&inbox, &works[0], &works[0]);
-        while (inbox_take(&answers).count == 0) {
+        while (inbox_take(&answers).count == 0)
             weft_atomic_pause();
-        }
     }
     double ns = per_unit(start_ns, TRIPS);
     pthread_join(other, NULL);

@@ -64,11 +64,10 @@ static inline bool weft_work_list_is_empty(const struct weft_work_list *list)
 static inline void weft_work_list_push(struct weft_work_list *list, struct weft_work *work)
 {
     work->next = NULL;
-    if (list->head == NULL) {
+    if (list->head == NULL)
         list->head = work;
-    } else {
+    else
         list->tail->next = work;
-    }
     list->tail = work;
     list->count++;
 }
@@ -80,14 +79,12 @@ static inline void weft_work_list_push(struct weft_work_list *list, struct weft_
  */
 static inline void weft_work_list_append(struct weft_work_list *list, struct weft_work_list *more)
 {
-    if (more->head == NULL) {
+    if (more->head == NULL)
         return;
-    }
-    if (list->head == NULL) {
+    if (list->head == NULL)
         list->head = more->head;
-    } else {
+    else
         list->tail->next = more->head;
-    }
     list->tail = more->tail;
     list->count += more->count;
     more->head = NULL;

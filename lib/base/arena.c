@@ -24,9 +24,8 @@ static bool arena_take_free(unsigned *arena_out)
 {
     pthread_mutex_lock(&arena_lock);
     bool is_taken = arena_free_count > 0;
-    if (is_taken) {
+    if (is_taken)
         *arena_out = arena_free[--arena_free_count];
-    }
     pthread_mutex_unlock(&arena_lock);
     return is_taken;
 }
@@ -55,12 +54,10 @@ static bool arena_make(unsigned *arena_out)
 bool arena_bind(struct arena_binding *binding)
 {
     *binding = (struct arena_binding){0};
-    if (mallctl == NULL) {
+    if (mallctl == NULL)
         return false;
-    }
-    if (!arena_take_free(&binding->arena) && !arena_make(&binding->arena)) {
+    if (!arena_take_free(&binding->arena) && !arena_make(&binding->arena))
         return false;
-    }
     size_t bytes = sizeof(binding->arena_before);
     if (mallctl("thread.arena", &binding->arena_before, &bytes, &binding->arena, sizeof(binding->arena)) != 0) {
         arena_put_free(binding->arena);
@@ -72,9 +69,8 @@ bool arena_bind(struct arena_binding *binding)
 
 void arena_unbind(struct arena_binding *binding)
 {
-    if (!binding->is_bound) {
+    if (!binding->is_bound)
         return;
-    }
     /* If the way back is refused the thread shares the arena until it ends; jemalloc allows that. */
     (void)mallctl("thread.arena", NULL, NULL, &binding->arena_before, sizeof(binding->arena_before));
     binding->is_bound = false;

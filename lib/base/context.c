@@ -63,28 +63,24 @@ struct context_value *context_value_new(const struct weft_context_var *var, void
 {
     assert(var->size >= sizeof(*var));
     struct context_value *box = weft_malloc(sizeof(*box));
-    if (box != NULL) {
+    if (box != NULL)
         *box = (struct context_value){.ref_count = 1, .value = value, .release = var->release};
-    }
     return box;
 }
 
 struct context_value *context_value_ref(struct context_value *value)
 {
-    if (value != NULL) {
+    if (value != NULL)
         count_ref(&value->ref_count);
-    }
     return value;
 }
 
 void context_value_unref(struct context_value *value)
 {
-    if (value == NULL || !count_unref(&value->ref_count)) {
+    if (value == NULL || !count_unref(&value->ref_count))
         return;
-    }
-    if (value->release != NULL) {
+    if (value->release != NULL)
         value->release(value->value);
-    }
     weft_free(value);
 }
 
@@ -97,12 +93,10 @@ void context_value_discard(struct context_value *value)
 
 static void map_unref(struct context_map *map)
 {
-    if (map == NULL || !count_unref(&map->ref_count)) {
+    if (map == NULL || !count_unref(&map->ref_count))
         return;
-    }
-    for (size_t i = 0; i < map->count; i++) {
+    for (size_t i = 0; i < map->count; i++)
         context_value_unref(map->entries[i].value);
-    }
     weft_free(map);
 }
 
@@ -110,9 +104,8 @@ static void map_unref(struct context_map *map)
 static size_t map_find(const struct context_map *map, const struct weft_context_var *var)
 {
     size_t i = 0;
-    while (i < map->count && map->entries[i].var != var) {
+    while (i < map->count && map->entries[i].var != var)
         i++;
-    }
     return i;
 }
 
@@ -127,9 +120,8 @@ static struct context_map *map_with(const struct context_map *map, const struct 
 {
     size_t count = map == NULL ? 0 : map->count;
     struct context_map *next = weft_malloc(sizeof(*next) + (count + 1) * sizeof(next->entries[0]));
-    if (next == NULL) {
+    if (next == NULL)
         return NULL;
-    }
     next->ref_count = 1;
     next->count = 0;
     *before_out = NULL;
@@ -141,13 +133,11 @@ static struct context_map *map_with(const struct context_map *map, const struct 
             present = to_place;
             to_place = NULL;
         }
-        if (present != NULL) {
+        if (present != NULL)
             map_append(next, map->entries[i].var, present);
-        }
     }
-    if (to_place != NULL) {
+    if (to_place != NULL)
         map_append(next, var, to_place);
-    }
     return next;
 }
 
@@ -156,9 +146,8 @@ static struct context_map *map_with(const struct context_map *map, const struct 
 static void context_lock(struct weft_context *context)
 {
     /* Pairs with the release in context_unlock(). Held for a few loads and stores, contended only by loops that share a context. */
-    while (weft_atomic_exchange_acquire(&context->is_locked, 1) != 0) {
+    while (weft_atomic_exchange_acquire(&context->is_locked, 1) != 0)
         weft_atomic_pause();
-    }
 }
 
 static void context_unlock(struct weft_context *context)
@@ -172,9 +161,8 @@ static struct context_map *context_map_ref(struct weft_context *context)
 {
     context_lock(context);
     struct context_map *map = context->map;
-    if (map != NULL) {
+    if (map != NULL)
         count_ref(&map->ref_count);
-    }
     context_unlock(context);
     return map;
 }
@@ -202,9 +190,8 @@ struct weft_context *weft_context_copy(struct weft_context *context)
 
 struct weft_context *weft_context_ref(struct weft_context *context)
 {
-    if (context != NULL) {
+    if (context != NULL)
         count_ref(&context->ref_count);
-    }
     return context;
 }
 
@@ -220,16 +207,14 @@ void weft_context_unref(struct weft_context *context)
 
 static bool context_find(struct weft_context *context, const struct weft_context_var *var, void **value_out)
 {
-    if (context == NULL) {
+    if (context == NULL)
         return false;
-    }
     context_lock(context);
     const struct context_map *map = context->map;
     size_t i = map == NULL ? 0 : map_find(map, var);
     bool is_found = map != NULL && i < map->count;
-    if (is_found) {
+    if (is_found)
         *value_out = map->entries[i].value->value;
-    }
     context_unlock(context);
     return is_found;
 }
@@ -295,9 +280,8 @@ static bool context_replace_map(struct weft_context *context, struct context_map
 {
     context_lock(context);
     bool is_done = context->map == map;
-    if (is_done) {
+    if (is_done)
         context->map = next;
-    }
     context_unlock(context);
     return is_done;
 }
@@ -329,9 +313,8 @@ int context_exchange(struct weft_context *context, const struct weft_context_var
 {
     int status;
     do {
-        if (context_exchange_in_place(context, var, value, before_out)) {
+        if (context_exchange_in_place(context, var, value, before_out))
             return 0;
-        }
         status = context_exchange_by_copy(context, var, value, before_out);
     } while (status == -EAGAIN);
     if (status == 0) {
@@ -345,9 +328,8 @@ int weft_context_set(struct weft_context *context, const struct weft_context_var
 {
     struct context_value *before;
     struct context_value *box = context_value_new(var, value);
-    if (box == NULL) {
+    if (box == NULL)
         return -ENOMEM;
-    }
     int status = context_exchange(context, var, box, &before);
     if (status != 0) {
         context_value_discard(box);

@@ -61,9 +61,8 @@ int context_capture(struct weft_context **context_out)
     struct weft_context *copy = NULL;
     if (weft_context_count(current) > 0) {
         copy = weft_context_copy(current);
-        if (copy == NULL) {
+        if (copy == NULL)
             return -ENOMEM;
-        }
     }
     *context_out = copy;
     return 0;
@@ -71,15 +70,13 @@ int context_capture(struct weft_context **context_out)
 
 int weft_context_run(struct weft_context *context, int (*fn)(void *arg), void *arg)
 {
-    if (context != NULL && (context == weft_context_current() || !context_enter(context))) {
+    if (context != NULL && (context == weft_context_current() || !context_enter(context)))
         return -EBUSY;
-    }
     struct weft_context *before = context_swap_current(weft_context_ref(context));
     int result = fn(arg);
     struct weft_context *after = context_swap_current(before);
-    if (context != NULL) {
+    if (context != NULL)
         context_leave(context);
-    }
     weft_context_unref(after);
     return result;
 }
@@ -95,9 +92,8 @@ void *weft_context_var_get(const struct weft_context_var *var)
 static int context_exchange_current(const struct weft_context_var *var, struct context_value *value, struct context_value **before_out)
 {
     struct weft_context *current = weft_context_current();
-    if (current != NULL) {
+    if (current != NULL)
         return context_exchange(current, var, value, before_out);
-    }
     int status = context_watch_thread();
     struct weft_context *made = status == 0 ? weft_context_empty() : NULL;
     status = made == NULL ? -ENOMEM : context_exchange(made, var, value, before_out);
@@ -113,9 +109,8 @@ int weft_context_var_set(const struct weft_context_var *var, void *value, struct
 {
     struct context_value *before;
     struct context_value *box = context_value_new(var, value);
-    if (box == NULL) {
+    if (box == NULL)
         return -ENOMEM;
-    }
     int status = context_exchange_current(var, box, &before);
     if (status != 0) {
         context_value_discard(box);
@@ -134,16 +129,13 @@ int weft_context_var_set(const struct weft_context_var *var, void *value, struct
 int weft_context_var_reset(struct weft_context_token *token)
 {
     struct context_value *replaced;
-    if (token->context == NULL) {
+    if (token->context == NULL)
         return -EALREADY;
-    }
-    if (token->context != weft_context_current()) {
+    if (token->context != weft_context_current())
         return -EINVAL;
-    }
     int status = context_exchange(token->context, token->var, token->before, &replaced);
-    if (status != 0) {
+    if (status != 0)
         return status;
-    }
     token->before = NULL; /* the context's now */
     weft_context_token_drop(token);
     context_value_unref(replaced);

@@ -30,9 +30,8 @@ struct cpu_affinity {
 
 static void cpu_affinity_fini(struct cpu_affinity *affinity)
 {
-    if (affinity->set != &affinity->fixed) {
+    if (affinity->set != &affinity->fixed)
         weft_free(affinity->set);
-    }
 }
 
 /* The kernel says EINVAL while the set is shorter than its own. */
@@ -44,14 +43,12 @@ static int cpu_affinity_init(struct cpu_affinity *affinity)
         int status = -errno;
         cpu_affinity_fini(affinity);
         affinity->set = NULL;
-        if (status != -EINVAL || count > CPU_SET_COUNT_MAX) {
+        if (status != -EINVAL || count > CPU_SET_COUNT_MAX)
             return status;
-        }
         affinity->bytes = CPU_ALLOC_SIZE(count);
         affinity->set = weft_calloc(1, affinity->bytes);
-        if (affinity->set == NULL) {
+        if (affinity->set == NULL)
             return -ENOMEM;
-        }
     }
     return 0;
 }
@@ -73,17 +70,14 @@ int cpu_allowed(int nth)
 {
     struct cpu_affinity affinity;
     int status = nth < 0 ? -EINVAL : cpu_affinity_init(&affinity);
-    if (status != 0) {
+    if (status != 0)
         return status;
-    }
     int count = CPU_COUNT_S(affinity.bytes, affinity.set);
     int left = count == 0 ? 0 : nth % count;
     int found = -EINVAL;
-    for (int cpu = 0; found < 0 && cpu < (int)(affinity.bytes * CHAR_BIT); cpu++) {
-        if (CPU_ISSET_S((size_t)cpu, affinity.bytes, affinity.set) && left-- == 0) {
+    for (int cpu = 0; found < 0 && cpu < (int)(affinity.bytes * CHAR_BIT); cpu++)
+        if (CPU_ISSET_S((size_t)cpu, affinity.bytes, affinity.set) && left-- == 0)
             found = cpu;
-        }
-    }
     cpu_affinity_fini(&affinity);
     return found;
 }
@@ -96,14 +90,12 @@ int cpu_current(void)
 
 int cpu_bind(pthread_t thread, int cpu)
 {
-    if (cpu < 0 || cpu >= CPU_SET_COUNT_MAX) {
+    if (cpu < 0 || cpu >= CPU_SET_COUNT_MAX)
         return -EINVAL;
-    }
     size_t bytes = CPU_ALLOC_SIZE((size_t)cpu + 1);
     cpu_set_t *set = weft_calloc(1, bytes);
-    if (set == NULL) {
+    if (set == NULL)
         return -ENOMEM;
-    }
     CPU_SET_S((size_t)cpu, bytes, set);
     int error = pthread_setaffinity_np(thread, bytes, set);
     weft_free(set);
@@ -122,9 +114,8 @@ struct cpu_group {
 /* Quotas that the files give, as processors rounded up; anything but two positive numbers is no limit. */
 static int cpu_quota_round(long long quota_us, long long period_us)
 {
-    if (quota_us <= 0 || period_us <= 0) {
+    if (quota_us <= 0 || period_us <= 0)
         return INT_MAX;
-    }
     long long count = quota_us / period_us + (quota_us % period_us != 0);
     return count > INT_MAX ? INT_MAX : (int)count;
 }
@@ -133,16 +124,14 @@ static int cpu_quota_round(long long quota_us, long long period_us)
 static bool cpu_group_read(struct cpu_group *group, const char *name, char *line, int line_bytes)
 {
     size_t folder_bytes = strlen(group->folder);
-    if (folder_bytes + 1 + strlen(name) >= sizeof(group->folder)) {
+    if (folder_bytes + 1 + strlen(name) >= sizeof(group->folder))
         return false;
-    }
     group->folder[folder_bytes] = '/';
     strcpy(group->folder + folder_bytes + 1, name);
     FILE *file = fopen(group->folder, "re");
     group->folder[folder_bytes] = '\0';
-    if (file == NULL) {
+    if (file == NULL)
         return false;
-    }
     bool is_read = fgets(line, line_bytes, file) != NULL;
     (void)fclose(file);
     return is_read;
@@ -159,12 +148,10 @@ static int cpu_group_quota(struct cpu_group *group)
         return is_limited ? cpu_quota_round(quota_us, period_us) : INT_MAX;
     }
     /* "-1" is no limit */
-    if (!cpu_group_read(group, "cpu.cfs_quota_us", line, sizeof(line)) || sscanf(line, "%lld", &quota_us) != 1) {
+    if (!cpu_group_read(group, "cpu.cfs_quota_us", line, sizeof(line)) || sscanf(line, "%lld", &quota_us) != 1)
         return INT_MAX;
-    }
-    if (!cpu_group_read(group, "cpu.cfs_period_us", line, sizeof(line)) || sscanf(line, "%lld", &period_us) != 1) {
+    if (!cpu_group_read(group, "cpu.cfs_period_us", line, sizeof(line)) || sscanf(line, "%lld", &period_us) != 1)
         return INT_MAX;
-    }
     return cpu_quota_round(quota_us, period_us);
 }
 
@@ -176,9 +163,8 @@ static int cpu_group_quota_up(struct cpu_group *group)
         int count = cpu_group_quota(group);
         least = count < least ? count : least;
         char *slash = strrchr(group->folder + group->root_bytes, '/');
-        if (slash == NULL) {
+        if (slash == NULL)
             return least;
-        }
         *slash = '\0';
     }
 }
@@ -190,9 +176,8 @@ static int cpu_quota_below(const char *root, const char *mount, const char *path
     bool is_outside = strncmp(path, "/..", 3) == 0 && (path[3] == '/' || path[3] == '\0');
     const char *below = is_outside || strcmp(path, "/") == 0 ? "" : path;
     int root_bytes = snprintf(group.folder, sizeof(group.folder), "%s%s%s", root, mount[0] == '\0' ? "" : "/", mount);
-    if (root_bytes < 0 || (size_t)root_bytes + strlen(below) >= sizeof(group.folder)) {
+    if (root_bytes < 0 || (size_t)root_bytes + strlen(below) >= sizeof(group.folder))
         return INT_MAX;
-    }
     group.root_bytes = (size_t)root_bytes;
     strcpy(group.folder + root_bytes, below);
     return cpu_group_quota_up(&group);
@@ -202,9 +187,8 @@ static bool cpu_list_has(const char *list, const char *word)
 {
     size_t word_bytes = strlen(word);
     while (list != NULL) {
-        if (strncmp(list, word, word_bytes) == 0 && (list[word_bytes] == ',' || list[word_bytes] == '\0')) {
+        if (strncmp(list, word, word_bytes) == 0 && (list[word_bytes] == ',' || list[word_bytes] == '\0'))
             return true;
-        }
         list = strchr(list, ',');
         list = list == NULL ? NULL : list + 1;
     }
@@ -217,9 +201,8 @@ static int cpu_quota_of_line(const char *root, char *line)
     line[strcspn(line, "\n")] = '\0';
     char *controllers = strchr(line, ':');
     char *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-    if (path == NULL) {
+    if (path == NULL)
         return INT_MAX;
-    }
     *controllers++ = '\0';
     *path++ = '\0';
     if (controllers[0] == '\0') {
@@ -227,9 +210,8 @@ static int cpu_quota_of_line(const char *root, char *line)
         int beside_v1 = cpu_quota_below(root, "unified", path, false);
         return alone < beside_v1 ? alone : beside_v1;
     }
-    if (!cpu_list_has(controllers, "cpu")) {
+    if (!cpu_list_has(controllers, "cpu"))
         return INT_MAX;
-    }
     /* The mount is named after all of its controllers; "cpu" is often a link to it. */
     int by_list = cpu_quota_below(root, controllers, path, true);
     int by_name = cpu_quota_below(root, "cpu", path, true);
@@ -241,9 +223,8 @@ int cpu_count_quota(const struct cpu_paths *paths)
     const char *name = paths == NULL || paths->cgroup_file == NULL ? "/proc/self/cgroup" : paths->cgroup_file;
     const char *root = paths == NULL || paths->cgroup_root == NULL ? "/sys/fs/cgroup" : paths->cgroup_root;
     FILE *file = fopen(name, "re");
-    if (file == NULL) {
+    if (file == NULL)
         return INT_MAX;
-    }
     char line[CPU_LINE_BYTES];
     int least = INT_MAX;
     while (fgets(line, sizeof(line), file) != NULL) {

@@ -41,16 +41,13 @@ int weft_memory_set(const struct weft_memory *memory)
         memory_now = memory_default;
         return 0;
     }
-    if (memory->size < sizeof(*memory)) {
+    if (memory->size < sizeof(*memory))
         return WEFT_EPROTOCOL;
-    }
-    if (memory->malloc == NULL || memory->realloc == NULL || memory->aligned_alloc == NULL || memory->free == NULL) {
+    if (memory->malloc == NULL || memory->realloc == NULL || memory->aligned_alloc == NULL || memory->free == NULL)
         return WEFT_EPROTOCOL;
-    }
     memory_now = *memory;
-    if (memory_now.calloc == NULL) {
+    if (memory_now.calloc == NULL)
         memory_now.calloc = memory_malloc_clear;
-    }
     return 0;
 }
 
@@ -67,9 +64,8 @@ void *weft_malloc(size_t bytes)
 void *weft_calloc(size_t count, size_t bytes)
 {
     size_t total;
-    if (__builtin_mul_overflow(count, bytes, &total)) {
+    if (__builtin_mul_overflow(count, bytes, &total))
         return NULL;
-    }
     return total == 0 ? memory_now.calloc(1, 1) : memory_now.calloc(count, bytes);
 }
 
@@ -81,18 +77,16 @@ void *weft_realloc(void *ptr, size_t bytes)
 void *weft_aligned_alloc(size_t align_bytes, size_t bytes)
 {
     assert(align_bytes != 0 && (align_bytes & (align_bytes - 1)) == 0);
-    if (bytes > SIZE_MAX - align_bytes) {
+    if (bytes > SIZE_MAX - align_bytes)
         return NULL;
-    }
     size_t rounded_bytes = (memory_at_least_one(bytes) + align_bytes - 1) & ~(align_bytes - 1);
     return memory_now.aligned_alloc(align_bytes, rounded_bytes);
 }
 
 void weft_free(void *ptr)
 {
-    if (ptr != NULL) {
+    if (ptr != NULL)
         memory_now.free(ptr);
-    }
 }
 
 /* The calloc of a table without one. The product has been checked. */

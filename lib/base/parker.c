@@ -57,17 +57,14 @@ static int parker_leave(struct parker *parker)
 int parker_park(struct parker *parker, uint64_t deadline_ns)
 {
     uint32_t state = PARKER_EMPTY;
-    if (parker_take(parker)) {
+    if (parker_take(parker))
         return 0;
-    }
-    if (!weft_atomic_cas_relaxed(&parker->state, &state, PARKER_SLEEPING)) {
+    if (!weft_atomic_cas_relaxed(&parker->state, &state, PARKER_SLEEPING))
         return parker_leave(parker); /* the token came in between */
-    }
     while (deadline_ns == CLOCK_NEVER_NS || clock_monotonic_ns() < deadline_ns) {
         parker_sleep(parker, deadline_ns);
-        if (parker_take(parker)) {
+        if (parker_take(parker))
             return 0;
-        }
     }
     return parker_leave(parker);
 }
@@ -76,8 +73,7 @@ void parker_unpark(struct parker *parker)
 {
     int saved_errno = errno; /* a signal handler may be among the callers */
     /* Pairs with the acquires in parker_take() and parker_leave(). From here on the parker may be gone. */
-    if (weft_atomic_exchange_release(&parker->state, PARKER_TOKEN) == PARKER_SLEEPING) {
+    if (weft_atomic_exchange_release(&parker->state, PARKER_TOKEN) == PARKER_SLEEPING)
         (void)syscall(SYS_futex, &parker->state, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
-    }
     errno = saved_errno;
 }

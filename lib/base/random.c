@@ -50,8 +50,7 @@ uint64_t random_below(struct random *random, uint64_t limit)
 uint64_t random_seed_os(void)
 {
     uint64_t seed;
-    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed)) {
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == (ssize_t)sizeof(seed))
         return seed;
-    }
     return random_mix(clock_monotonic_ns()) ^ random_mix(clock_realtime_ns() + (uint64_t)getpid() * random_step);
 }

@@ -41,13 +41,11 @@ enum { SLAB_CHUNK_BYTES_MIN = 4096, SLAB_CHUNK_BYTES_MAX = 256 * 1024 };
 
 static size_t slab_round(size_t bytes)
 {
-    if (bytes > WEFT_CACHE_LINE_BYTES) {
+    if (bytes > WEFT_CACHE_LINE_BYTES)
         return (bytes + WEFT_CACHE_LINE_BYTES - 1) / WEFT_CACHE_LINE_BYTES * WEFT_CACHE_LINE_BYTES;
-    }
     size_t rounded_bytes = 16;
-    while (rounded_bytes < bytes) {
+    while (rounded_bytes < bytes)
         rounded_bytes *= 2;
-    }
     return rounded_bytes;
 }
 
@@ -66,9 +64,8 @@ void slab_keep_readable(struct slab *slab)
 /* All but the first word, which the lists need, is out of bounds while the object is free. */
 static void slab_poison(const struct slab *slab, void *object)
 {
-    if (!slab->is_readable_when_free) {
+    if (!slab->is_readable_when_free)
         ASAN_POISON_MEMORY_REGION((char *)object + sizeof(struct slab_object), slab->object_bytes - sizeof(struct slab_object));
-    }
 }
 
 static bool slab_grow(struct slab *slab)
@@ -76,25 +73,22 @@ static bool slab_grow(struct slab *slab)
     size_t least_bytes = sizeof(struct slab_chunk) + slab->object_bytes;
     size_t chunk_bytes = slab->chunk_bytes > least_bytes ? slab->chunk_bytes : least_bytes;
     struct slab_chunk *chunk = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, chunk_bytes);
-    if (chunk == NULL) {
+    if (chunk == NULL)
         return false;
-    }
     chunk->next = slab->chunks;
     chunk->bytes = chunk_bytes;
     slab->chunks = chunk;
     slab->fresh = (char *)(chunk + 1);
     slab->fresh_end = slab->fresh + (chunk_bytes - sizeof(*chunk)) / slab->object_bytes * slab->object_bytes;
-    if (slab->chunk_bytes < SLAB_CHUNK_BYTES_MAX) {
+    if (slab->chunk_bytes < SLAB_CHUNK_BYTES_MAX)
         slab->chunk_bytes *= 2;
-    }
     return true;
 }
 
 static void *slab_alloc_fresh(struct slab *slab)
 {
-    if (slab->fresh == slab->fresh_end && !slab_grow(slab)) {
+    if (slab->fresh == slab->fresh_end && !slab_grow(slab))
         return NULL;
-    }
     void *object = slab->fresh;
     slab->fresh += slab->object_bytes;
     slab->object_count++;
@@ -112,13 +106,11 @@ static void slab_take_remote(struct slab *slab)
 
 void *slab_alloc(struct slab *slab)
 {
-    if (slab->free == NULL) {
+    if (slab->free == NULL)
         slab_take_remote(slab);
-    }
     struct slab_object *object = slab->free;
-    if (object == NULL) {
+    if (object == NULL)
         return slab_alloc_fresh(slab);
-    }
     slab->free = object->next;
     ASAN_UNPOISON_MEMORY_REGION(object, slab->object_bytes);
     return object;
@@ -126,9 +118,8 @@ void *slab_alloc(struct slab *slab)
 
 void slab_free(struct slab *slab, void *ptr)
 {
-    if (ptr == NULL) {
+    if (ptr == NULL)
         return;
-    }
     struct slab_object *object = ptr;
     object->next = slab->free;
     slab->free = object;
@@ -137,9 +128,8 @@ void slab_free(struct slab *slab, void *ptr)
 
 void slab_free_remote(struct slab *slab, void *ptr)
 {
-    if (ptr == NULL) {
+    if (ptr == NULL)
         return;
-    }
     struct slab_object *object = ptr;
     slab_poison(slab, object);
     struct slab_object *head = weft_atomic_load_relaxed(&slab->remote);
@@ -152,9 +142,8 @@ void slab_free_remote(struct slab *slab, void *ptr)
 static size_t slab_list_count(const struct slab_object *object)
 {
     size_t count = 0;
-    for (; object != NULL; object = object->next) {
+    for (; object != NULL; object = object->next)
         count++;
-    }
     return count;
 }
 
@@ -168,9 +157,8 @@ size_t slab_live_count(struct slab *slab)
 size_t slab_fini(struct slab *slab)
 {
     size_t live_count = slab_live_count(slab);
-    if (live_count > 0) {
+    if (live_count > 0)
         return live_count;
-    }
     struct slab_chunk *chunk = slab->chunks;
     while (chunk != NULL) {
         struct slab_chunk *next = chunk->next;

@@ -24,11 +24,9 @@ enum { STATUS_ERRNO_MAX = 4095, STATUS_FATAL_FIRST = -4300, STATUS_FATAL_LAST = 
 
 static const struct status_entry *status_find(int status)
 {
-    for (size_t i = 0; i < sizeof(status_table) / sizeof(status_table[0]); i++) {
-        if (status_table[i].status == status) {
+    for (size_t i = 0; i < sizeof(status_table) / sizeof(status_table[0]); i++)
+        if (status_table[i].status == status)
             return &status_table[i];
-        }
-    }
     return NULL;
 }
 
@@ -39,24 +37,20 @@ static bool status_is_errno(int status)
 
 const char *weft_status_name(int status)
 {
-    if (status >= 0) {
+    if (status >= 0)
         return "OK";
-    }
-    if (status_is_errno(status)) {
+    if (status_is_errno(status))
         return strerrorname_np(-status);
-    }
     const struct status_entry *entry = status_find(status);
     return entry == NULL ? "UNKNOWN" : entry->name;
 }
 
 const char *weft_status_text(int status)
 {
-    if (status >= 0) {
+    if (status >= 0)
         return "success";
-    }
-    if (status_is_errno(status)) {
+    if (status_is_errno(status))
         return strerrordesc_np(-status);
-    }
     const struct status_entry *entry = status_find(status);
     return entry == NULL ? "not a status that weft or the system knows" : entry->text;
 }

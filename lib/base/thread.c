@@ -22,9 +22,8 @@ THREAD_LOCAL_ACCESSOR uintptr_t thread_id(void)
 static void *thread_main(void *arg)
 {
     struct thread *thread = arg;
-    if (thread->name[0] != '\0') {
+    if (thread->name[0] != '\0')
         (void)pthread_setname_np(pthread_self(), thread->name);
-    }
     thread->fn(thread->arg);
     return NULL;
 }
@@ -34,22 +33,19 @@ static void thread_mask_default(sigset_t *blocked_out)
 {
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
     sigfillset(blocked_out);
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         sigdelset(blocked_out, faults[i]);
-    }
 }
 
 static int thread_set_stack(pthread_attr_t *attr, size_t stack_bytes)
 {
-    if (stack_bytes == 0) {
+    if (stack_bytes == 0)
         return 0;
-    }
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
     size_t least_bytes = (size_t)PTHREAD_STACK_MIN;
     size_t wanted_bytes = stack_bytes < least_bytes ? least_bytes : stack_bytes;
-    if (wanted_bytes > SIZE_MAX - page_bytes) {
+    if (wanted_bytes > SIZE_MAX - page_bytes)
         return ENOMEM;
-    }
     return pthread_attr_setstacksize(attr, (wanted_bytes + page_bytes - 1) / page_bytes * page_bytes);
 }
 
@@ -58,9 +54,8 @@ static int thread_create(struct thread *thread, const struct thread_options *opt
     sigset_t blocked;
     thread_mask_default(&blocked);
     int error = pthread_attr_setsigmask_np(attr, options->blocked == NULL ? &blocked : options->blocked);
-    if (error == 0) {
+    if (error == 0)
         error = thread_set_stack(attr, options->stack_bytes);
-    }
     return error != 0 ? error : pthread_create(&thread->handle, attr, thread_main, thread);
 }
 
@@ -73,9 +68,8 @@ int thread_start(struct thread *thread, const struct thread_options *options, th
     (void)snprintf(thread->name, sizeof(thread->name), "%s", options->name == NULL ? "" : options->name);
     pthread_attr_t attr;
     int error = pthread_attr_init(&attr);
-    if (error != 0) {
+    if (error != 0)
         return -error;
-    }
     error = thread_create(thread, options, &attr);
     pthread_attr_destroy(&attr);
     return -error;

@@ -194,9 +194,8 @@ static inline bool inbox_is_closed(const struct inbox *inbox)
 
 static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft_work *first, struct weft_work *last)
 {
-    if (first != last) {
+    if (first != last)
         inbox_reverse(first, last, NULL); /* newest first, as the whole list is: from here on `last` leads to `first` */
-    }
     struct weft_work *head = weft_atomic_load_relaxed(&inbox->head);
     do {
         if (head == INBOX_HEAD_CLOSED) {
@@ -215,9 +214,8 @@ static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft
 static inline struct inbox_batch inbox_take(struct inbox *inbox)
 {
     /* Relaxed is enough to decide: only the consumer turns a pointer into something else, and the exchange below acquires. */
-    if (inbox_head_is_work(weft_atomic_load_relaxed(&inbox->head))) {
+    if (inbox_head_is_work(weft_atomic_load_relaxed(&inbox->head)))
         return inbox_take_all(inbox);
-    }
     struct inbox_batch nothing = {NULL, NULL, 0};
     return nothing;
 }
@@ -263,12 +261,10 @@ static inline bool inbox_is_parked(const struct inbox *inbox)
 static inline bool inbox_reserve(struct inbox *inbox, uint64_t max)
 {
     /* Add and take back rather than compare and swap: it is cheaper, and refused ones do not write the line at all. */
-    if (weft_atomic_load_relaxed(&inbox->reserved) >= max) {
+    if (weft_atomic_load_relaxed(&inbox->reserved) >= max)
         return false;
-    }
-    if (weft_atomic_add_relaxed(&inbox->reserved, 1) < max) {
+    if (weft_atomic_add_relaxed(&inbox->reserved, 1) < max)
         return true;
-    }
     (void)weft_atomic_sub_relaxed(&inbox->reserved, 1);
     return false;
 }

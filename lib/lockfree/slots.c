@@ -39,9 +39,8 @@ void slots_init(struct slots *slots, void (*release)(void *object))
 
 void slots_fini(struct slots *slots)
 {
-    for (uint32_t i = 0; i < SLOTS_SEGMENTS; i++) {
+    for (uint32_t i = 0; i < SLOTS_SEGMENTS; i++)
         weft_free(slots->segments[i]);
-    }
     slots_init(slots, slots->release);
 }
 
@@ -50,9 +49,8 @@ int slots_register(struct slots *slots, struct slots_cache *cache, void *object,
     assert(object != NULL);
     uint32_t index;
     int status = slots_free_take(slots, cache, &index);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     struct slot *slot = slots_slot(slots, index);
     uint64_t generation = state_generation(weft_atomic_load_relaxed(&slot->state)) + UINT64_C(1);
     uint64_t state = generation << SLOTS_STATE_GENERATION | SLOTS_STATE_LIVE;
@@ -67,34 +65,29 @@ int slots_register(struct slots *slots, struct slots_cache *cache, void *object,
 static void slot_recycle(struct slots *slots, struct slots_cache *cache, struct slot *slot, uint32_t index)
 {
     void *object = slot_object(slot);
-    if (state_generation(weft_atomic_load_relaxed(&slot->state)) != GENERATION_LAST) {
+    if (state_generation(weft_atomic_load_relaxed(&slot->state)) != GENERATION_LAST)
         slots_free_give(slots, cache, index);
-    }
     slots->release(object);
 }
 
 bool slots_unregister(struct slots *slots, struct slots_cache *cache, uint64_t id)
 {
     struct slot *slot = slots_slot(slots, (uint32_t)id);
-    if (slot == NULL) {
+    if (slot == NULL)
         return false;
-    }
     uint64_t state = weft_atomic_load_relaxed(&slot->state);
     uint64_t ended;
     do {
-        if (!(state & SLOTS_STATE_LIVE) || state_generation(state) != id >> 32) {
+        if (!(state & SLOTS_STATE_LIVE) || state_generation(state) != id >> 32)
             return false;
-        }
         ended = state & ~SLOTS_STATE_LIVE;
-        if (ended & SLOTS_STATE_PINS) {
+        if (ended & SLOTS_STATE_PINS)
             ended |= SLOTS_STATE_DYING;
-        }
         /* Release: what the caller did to the object. Pairs with the acquire in slots_unpin(), whose last caller releases it. Acquire, when
          * nobody pins it: what others did while they had. Pairs with the release in slots_unpin() and in slots_register(). */
     } while (!weft_atomic_cas_acq_rel(&slot->state, &state, ended));
-    if (!(ended & SLOTS_STATE_DYING)) {
+    if (!(ended & SLOTS_STATE_DYING))
         slot_recycle(slots, cache, slot, (uint32_t)id);
-    }
     return true;
 }
 
@@ -103,9 +96,8 @@ static bool slot_pin(struct slot *slot, uint64_t generation, uint64_t *state_out
 {
     uint64_t state = weft_atomic_load_relaxed(&slot->state);
     do {
-        if (!(state & SLOTS_STATE_LIVE) || (generation != 0 && state_generation(state) != generation)) {
+        if (!(state & SLOTS_STATE_LIVE) || (generation != 0 && state_generation(state) != generation))
             return false;
-        }
         assert((state & SLOTS_STATE_PINS) != SLOTS_STATE_PINS);
         /* The object. Pairs with the release in slots_register(), through the changes since, which are all read-modify-writes. */
     } while (!weft_atomic_cas_acquire(&slot->state, &state, state + 1));
@@ -117,9 +109,8 @@ void *slots_pin(struct slots *slots, uint64_t id)
 {
     struct slot *slot = slots_slot(slots, (uint32_t)id);
     uint64_t state;
-    if (slot == NULL || id >> 32 == 0 || !slot_pin(slot, id >> 32, &state)) {
+    if (slot == NULL || id >> 32 == 0 || !slot_pin(slot, id >> 32, &state))
         return NULL;
-    }
     return slot_object(slot);
 }
 
@@ -130,9 +121,8 @@ void slots_unpin(struct slots *slots, struct slots_cache *cache, uint64_t id)
      * slots_unpin() calls, of slots_register() and of the slots_unregister() that made it dying, and with the acquire there. */
     uint64_t before = weft_atomic_sub_acq_rel(&slot->state, 1);
     assert(state_generation(before) == id >> 32 && (before & SLOTS_STATE_PINS) != 0);
-    if ((before & (SLOTS_STATE_DYING | SLOTS_STATE_PINS)) != (SLOTS_STATE_DYING | 1)) {
+    if ((before & (SLOTS_STATE_DYING | SLOTS_STATE_PINS)) != (SLOTS_STATE_DYING | 1))
         return;
-    }
     weft_atomic_store_relaxed(&slot->state, before & ~(SLOTS_STATE_DYING | SLOTS_STATE_PINS));
     slot_recycle(slots, cache, slot, (uint32_t)id);
 }
@@ -143,16 +133,14 @@ size_t slots_walk(struct slots *slots, uint64_t *cursor, struct slots_entry *blo
     /* The cursor: where the walk shall end, fixed when it begins or it might never, and above that the next index. */
     uint64_t end = (uint32_t)*cursor;
     uint64_t next = *cursor >> 32;
-    if (end == 0) {
+    if (end == 0)
         end = slots_fresh(slots);
-    }
     size_t count = 0;
     for (; next < end && count < max; next++) {
         struct slot *slot = slots_slot(slots, (uint32_t)next);
         uint64_t state;
-        if (slot_pin(slot, 0, &state)) {
+        if (slot_pin(slot, 0, &state))
             block[count++] = (struct slots_entry){id_of(state, (uint32_t)next), slot_object(slot)};
-        }
     }
     *cursor = next << 32 | end;
     return count;
@@ -161,9 +149,8 @@ size_t slots_walk(struct slots *slots, uint64_t *cursor, struct slots_entry *blo
 uint64_t slots_count(struct slots *slots)
 {
     uint64_t live = 0;
-    for (uint64_t i = 0, end = slots_fresh(slots); i < end; i++) {
+    for (uint64_t i = 0, end = slots_fresh(slots); i < end; i++)
         live += (weft_atomic_load_relaxed(&slots_slot(slots, (uint32_t)i)->state) & SLOTS_STATE_LIVE) != 0;
-    }
     return live;
 }
 

@@ -51,9 +51,8 @@ static uint32_t block_pop(struct slots *slots)
     uint64_t head = weft_atomic_load_acquire(&slots->free_head);
     uint64_t rest;
     do {
-        if (low(head) == 0) {
+        if (low(head) == 0)
             return 0;
-        }
         /* May be nonsense if the block was popped since: then the tag has moved on, and the swap fails. */
         uint64_t content = weft_atomic_load_relaxed(content_of(slots, low(head)));
         rest = both(high(head) + 1, high(content));
@@ -67,18 +66,15 @@ static int segment_ensure(struct slots *slots, uint32_t index)
 {
     uint64_t place = (uint64_t)index + SLOTS_FIRST_SEGMENT;
     uint32_t i = (uint32_t)__builtin_clzll(SLOTS_FIRST_SEGMENT) - (uint32_t)__builtin_clzll(place);
-    if (weft_atomic_load_relaxed(&slots->segments[i]) != NULL) {
+    if (weft_atomic_load_relaxed(&slots->segments[i]) != NULL)
         return 0;
-    }
     struct slot *segment = weft_calloc((size_t)SLOTS_FIRST_SEGMENT << i, sizeof *segment);
-    if (segment == NULL) {
+    if (segment == NULL)
         return -ENOMEM;
-    }
     struct slot *none = NULL;
     /* The zeros. Pairs with the acquire in slots_slot(). */
-    if (!weft_atomic_cas_release(&slots->segments[i], &none, segment)) {
+    if (!weft_atomic_cas_release(&slots->segments[i], &none, segment))
         weft_free(segment);
-    }
     return 0;
 }
 
@@ -87,13 +83,11 @@ static int block_fresh(struct slots *slots, uint32_t *first_out)
 {
     uint64_t fresh = weft_atomic_load_relaxed(&slots->fresh);
     do {
-        if (fresh + SLOTS_BLOCK > SLOTS_MAX) {
+        if (fresh + SLOTS_BLOCK > SLOTS_MAX)
             return WEFT_EFULL;
-        }
         int status = segment_ensure(slots, (uint32_t)fresh);
-        if (status < 0) {
+        if (status < 0)
             return status;
-        }
         /* Release: the segment, set by this thread or (acquire) by one before. Pairs with the acquire in slots_fresh(). */
     } while (!weft_atomic_cas_acq_rel(&slots->fresh, &fresh, fresh + SLOTS_BLOCK));
     uint32_t link = 0;
@@ -114,32 +108,27 @@ static void block_spill(struct slots *slots, const uint32_t *index, uint32_t cou
         weft_atomic_store_relaxed(content_of(slots, index[count] + 1), both(0, link));
         link = index[count] + 1;
     }
-    if (link != 0) {
+    if (link != 0)
         block_push(slots, link);
-    }
 }
 
 static void cache_fill(struct slots *slots, struct slots_cache *cache, uint32_t first)
 {
-    for (uint32_t link = first; link != 0; link = low(weft_atomic_load_relaxed(content_of(slots, link)))) {
+    for (uint32_t link = first; link != 0; link = low(weft_atomic_load_relaxed(content_of(slots, link))))
         cache->index[cache->count++] = link - 1;
-    }
 }
 
 /* The cache is empty: fill it with a block's worth at least, if the list has as much; it may be in crumbs. */
 static int cache_refill(struct slots *slots, struct slots_cache *cache)
 {
     uint32_t first;
-    while (cache->count < SLOTS_BLOCK && (first = block_pop(slots)) != 0) {
+    while (cache->count < SLOTS_BLOCK && (first = block_pop(slots)) != 0)
         cache_fill(slots, cache, first);
-    }
-    if (cache->count > 0) {
+    if (cache->count > 0)
         return 0;
-    }
     int status = block_fresh(slots, &first);
-    if (status == 0) {
+    if (status == 0)
         cache_fill(slots, cache, first);
-    }
     return status;
 }
 
@@ -149,28 +138,24 @@ static int take_shared(struct slots *slots, uint32_t *index_out)
     uint32_t first = block_pop(slots);
     if (first == 0) {
         int status = block_fresh(slots, &first);
-        if (status < 0) {
+        if (status < 0)
             return status;
-        }
     }
     uint32_t rest = low(weft_atomic_load_relaxed(content_of(slots, first)));
-    if (rest != 0) {
+    if (rest != 0)
         block_push(slots, rest);
-    }
     *index_out = first - 1;
     return 0;
 }
 
 int slots_free_take(struct slots *slots, struct slots_cache *cache, uint32_t *index_out)
 {
-    if (cache == NULL) {
+    if (cache == NULL)
         return take_shared(slots, index_out);
-    }
     if (cache->count == 0) {
         int status = cache_refill(slots, cache);
-        if (status < 0) {
+        if (status < 0)
             return status;
-        }
     }
     *index_out = cache->index[--cache->count];
     return 0;
@@ -204,9 +189,8 @@ uint64_t slots_free_listed(struct slots *slots)
     uint64_t listed = 0;
     uint32_t block = low(weft_atomic_load_relaxed(&slots->free_head));
     while (block != 0) {
-        for (uint32_t link = block; link != 0; link = low(weft_atomic_load_relaxed(content_of(slots, link)))) {
+        for (uint32_t link = block; link != 0; link = low(weft_atomic_load_relaxed(content_of(slots, link))))
             listed++;
-        }
         block = high(weft_atomic_load_relaxed(content_of(slots, block)));
     }
     return listed;

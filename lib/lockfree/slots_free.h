@@ -35,9 +35,8 @@ static inline struct slot *slots_slot(struct slots *slots, uint32_t index)
 {
     uint64_t place = (uint64_t)index + SLOTS_FIRST_SEGMENT;
     uint32_t i = (uint32_t)__builtin_clzll(SLOTS_FIRST_SEGMENT) - (uint32_t)__builtin_clzll(place);
-    if (i >= SLOTS_SEGMENTS) {
+    if (i >= SLOTS_SEGMENTS)
         return NULL;
-    }
     /* The slots' zeros. Pairs with the release in segment_ensure(). */
     struct slot *segment = weft_atomic_load_acquire(&slots->segments[i]);
     return segment == NULL ? NULL : segment + (place - ((uint64_t)SLOTS_FIRST_SEGMENT << i));

@@ -264,12 +264,11 @@ bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work)
     struct weft_work_list kept = {NULL, NULL, 0};
     bool is_found = false;
     struct weft_work *each;
-    while ((each = weft_work_list_pop(&loop->turn_end)) != NULL) {
+    while ((each = weft_work_list_pop(&loop->turn_end)) != NULL)
         if (each == work)
             is_found = true;
         else
             weft_work_list_push(&kept, each);
-    }
     loop->turn_end = kept;
     return is_found;
 }

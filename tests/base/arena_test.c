@@ -43,9 +43,8 @@ static void visit_main(void *arg)
     CHECK_EQ(parker_park(&visit->leave, CLOCK_NEVER_NS), 0);
     arena_unbind(&binding);
     arena_unbind(&binding);
-    if (mallctl != NULL) {
+    if (mallctl != NULL)
         CHECK_EQ(arena_of_thread(), binding.arena_before);
-    }
 }
 
 /* Threads that are bound at the same time; returns how many arenas there are by then. */
@@ -73,11 +72,9 @@ Test(arena, is_its_threads_own_and_is_used_again, .timeout = 10)
     unsigned arenas[8] = {0};
     unsigned made_count = visit_together(arenas, 8);
     CHECK_EQ(made_count, mallctl != NULL ? 8 : 0);
-    for (int i = 0; mallctl != NULL && i < 8; i++) {
-        for (int j = 0; j < i; j++) {
+    for (int i = 0; mallctl != NULL && i < 8; i++)
+        for (int j = 0; j < i; j++)
             CHECK(arenas[i] != arenas[j]);
-        }
-    }
     CHECK_EQ(visit_together(arenas, 8), made_count);
     CHECK_EQ(visit_together(arenas, 3), made_count);
 }

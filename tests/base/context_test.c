@@ -101,9 +101,8 @@ Test(context, copies_with_one_allocation_however_much_is_set, .timeout = 5)
     (void)oom_stop();
     CHECK_EQ(oom_asked(), 1);
     weft_context_unref(context);
-    for (intptr_t i = 0; i < 100; i++) {
+    for (intptr_t i = 0; i < 100; i++)
         CHECK_EQ(get(copy, &vars[i]), i);
-    }
     CHECK_EQ(weft_context_count(copy), 100);
     weft_context_unref(copy);
     CHECK_EQ(oom_live(), 0);
@@ -322,12 +321,10 @@ static int exercise(void)
         copy = weft_context_copy(weft_context_current());
         status = copy == NULL ? -ENOMEM : 0;
     }
-    if (status == 0) {
+    if (status == 0)
         status = weft_context_set(copy, &text_var, number(2));
-    }
-    if (status == 0) {
+    if (status == 0)
         status = weft_context_var_set(&text_var, number(3), &token);
-    }
     if (status == 0) {
         weft_context_unref(copy);
         copy = weft_context_copy(weft_context_current()); /* shares the map, so that the reset has to copy it */

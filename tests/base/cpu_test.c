@@ -25,9 +25,8 @@ int sched_getaffinity(pid_t pid, size_t set_bytes, cpu_set_t *set)
 {
     if (fake_cpu_count == 0 && fake_error == 0) {
         long kernel_bytes = syscall(SYS_sched_getaffinity, pid, set_bytes, set);
-        if (kernel_bytes >= 0) {
+        if (kernel_bytes >= 0)
             memset((char *)set + kernel_bytes, 0, set_bytes - (size_t)kernel_bytes);
-        }
         return kernel_bytes < 0 ? -1 : 0;
     }
     if (fake_error != 0 || set_bytes * CHAR_BIT < fake_cpu_count) {

@@ -57,9 +57,8 @@ Test(memory, needs_every_slot_but_calloc, .timeout = 5)
     broken[2].realloc = NULL;
     broken[3].aligned_alloc = NULL;
     broken[4].free = NULL;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         CHECK_EQ(weft_memory_set(&broken[i]), WEFT_EPROTOCOL);
-    }
     weft_free(weft_malloc(16));
     CHECK_EQ(free_count, 0);
     CHECK_EQ(weft_memory_set(&counted), 0);

@@ -114,18 +114,16 @@ static void waker_main(void *arg)
     for (int i = 0; i < WAKES; i++) {
         weft_atomic_add_relaxed(&waker->crowd->posted[waker->index], 1);
         parker_unpark(&waker->crowd->parker);
-        if (i % 16 == 0) {
+        if (i % 16 == 0)
             sched_yield();
-        }
     }
 }
 
 static uint64_t crowd_posted(struct crowd *crowd)
 {
     uint64_t sum = 0;
-    for (int i = 0; i < WAKERS; i++) {
+    for (int i = 0; i < WAKERS; i++)
         sum += weft_atomic_load_relaxed(&crowd->posted[i]);
-    }
     return sum;
 }
 
@@ -148,9 +146,8 @@ static void meet_the_crowd(uint64_t step_ns)
         CHECK_EQ(thread_start(&threads[i], NULL, waker_main, &wakers[i]), 0);
     }
     wait_for_all(&crowd, step_ns);
-    for (int i = 0; i < WAKERS; i++) {
+    for (int i = 0; i < WAKERS; i++)
         thread_join(&threads[i]);
-    }
 }
 
 Test(parker, loses_no_wake_of_many, .timeout = 60)
@@ -215,9 +212,8 @@ static void wait_for_signal(uint32_t count)
     (void)count;
     sched_yield();
 #else
-    while (weft_atomic_load_relaxed(&signal_count) < count) {
+    while (weft_atomic_load_relaxed(&signal_count) < count)
         sched_yield();
-    }
 #endif
 }
 

@@ -10,9 +10,8 @@ Test(random, repeats_for_equal_seeds, .timeout = 5)
     struct random two;
     random_init(&one, 7);
     random_init(&two, 7);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         CHECK(random_next(&one) == random_next(&two));
-    }
 }
 
 Test(random, differs_for_neighbouring_seeds_at_every_shift, .timeout = 5)
@@ -21,15 +20,13 @@ Test(random, differs_for_neighbouring_seeds_at_every_shift, .timeout = 5)
     uint64_t first[COUNT];
     struct random random;
     random_init(&random, 1);
-    for (int i = 0; i < COUNT; i++) {
+    for (int i = 0; i < COUNT; i++)
         first[i] = random_next(&random);
-    }
     random_init(&random, 2);
     for (int i = 0; i < COUNT; i++) {
         uint64_t number = random_next(&random);
-        for (int j = 0; j < COUNT; j++) {
+        for (int j = 0; j < COUNT; j++)
             CHECK(number != first[j]);
-        }
     }
 }
 
@@ -62,12 +59,10 @@ Test(random, picks_about_evenly, .timeout = 5)
     int counts[LIMIT] = {0};
     struct random random;
     random_init(&random, 4);
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < ROUNDS; i++)
         counts[random_below(&random, LIMIT)]++;
-    }
-    for (int i = 0; i < LIMIT; i++) {
+    for (int i = 0; i < LIMIT; i++)
         CHECK(counts[i] > 9500 && counts[i] < 10500);
-    }
 }
 
 Test(random, is_fair_where_the_limit_is_most_of_the_range, .timeout = 5)

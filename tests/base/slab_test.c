@@ -14,9 +14,8 @@
 static void give_all_back(struct slab *slab, void **objects, size_t count)
 {
     CHECK_EQ(slab_live_count(slab), count);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
         slab_free(slab, objects[i]);
-    }
     CHECK_EQ(slab_fini(slab), 0);
 }
 
@@ -32,9 +31,8 @@ Test(slab, gives_out_objects_apart_from_each_other, .timeout = 5)
         memset(objects[i], i & 0xff, BYTES);
     }
     for (int i = 0; i < COUNT; i++) {
-        for (int j = 0; j < BYTES; j++) {
+        for (int j = 0; j < BYTES; j++)
             CHECK_EQ(objects[i][j], i & 0xff);
-        }
         slab_free(&slab, objects[i]);
     }
     CHECK_EQ(slab_fini(&slab), 0);
@@ -137,23 +135,20 @@ Test(slab, says_null_at_each_allocation_that_fails_and_goes_on, .timeout = 5)
         struct slab slab;
         slab_init(&slab, 128);
         oom_start(n);
-        while (count < 200 && (objects[count] = slab_alloc(&slab)) != NULL) {
+        while (count < 200 && (objects[count] = slab_alloc(&slab)) != NULL)
             count++;
-        }
         bool is_refused = oom_stop();
         CHECK(is_refused == (count < 200));
         void *after = slab_alloc(&slab);
         CHECK(after != NULL);
         slab_free(&slab, after);
         CHECK_EQ(slab_live_count(&slab), count);
-        while (count > 0) {
+        while (count > 0)
             slab_free(&slab, objects[--count]);
-        }
         CHECK_EQ(slab_fini(&slab), 0);
         CHECK_EQ(oom_live(), 0);
-        if (!is_refused) {
+        if (!is_refused)
             break;
-        }
     }
 }
 
@@ -202,9 +197,8 @@ static void stress_user_main(void *arg)
         struct stress_object **place = &user->stress->rings[user->index][i % STRESS_QUEUE];
         struct stress_object *object;
         /* Pairs with the release in stress_hand_over(). */
-        while ((object = weft_atomic_load_acquire(place)) == NULL) {
+        while ((object = weft_atomic_load_acquire(place)) == NULL)
             sched_yield();
-        }
         /* Pairs with the acquire in stress_hand_over(): the place is free. */
         weft_atomic_store_release(place, NULL);
         CHECK(object->owner_word == i);
@@ -221,9 +215,8 @@ static void stress_hand_over(struct stress *stress, int index, uint64_t round)
     object->owner_word = round;
     object->user_word = 0;
     /* Pairs with the release in stress_user_main(). */
-    while (weft_atomic_load_acquire(place) != NULL) {
+    while (weft_atomic_load_acquire(place) != NULL)
         sched_yield();
-    }
     /* Pairs with the acquire in stress_user_main(): the object's words. */
     weft_atomic_store_release(place, object);
 }
@@ -238,16 +231,13 @@ Test(slab, loses_nothing_between_an_owner_and_others, .timeout = 60)
         CHECK_EQ(thread_start(&stress.threads[i], NULL, stress_user_main, &users[i]), 0);
     }
     for (uint64_t round = 0; round < STRESS_ROUNDS; round++) {
-        for (int i = 0; i < STRESS_THREADS; i++) {
+        for (int i = 0; i < STRESS_THREADS; i++)
             stress_hand_over(&stress, i, round);
-        }
-        if (round % 16 == 0) {
+        if (round % 16 == 0)
             CHECK(slab_live_count(&stress.slab) <= stress.slab.object_count);
-        }
     }
-    for (int i = 0; i < STRESS_THREADS; i++) {
+    for (int i = 0; i < STRESS_THREADS; i++)
         thread_join(&stress.threads[i]);
-    }
     CHECK_EQ(slab_live_count(&stress.slab), 0);
     /* At most what the rings, the users and the owner hold at a time, and what the owner had not yet fetched. */
     CHECK(stress.slab.object_count < (uint64_t)STRESS_ROUNDS * STRESS_THREADS);

@@ -76,9 +76,8 @@ Test(thread, leaves_the_starting_threads_mask_alone, .timeout = 5)
     CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &before), 0);
     (void)look_around_with(NULL);
     CHECK_EQ(pthread_sigmask(SIG_SETMASK, NULL, &after), 0);
-    for (int signal = 1; signal < SIGRTMAX; signal++) {
+    for (int signal = 1; signal < SIGRTMAX; signal++)
         CHECK_EQ(sigismember(&after, signal), sigismember(&before, signal));
-    }
 }
 
 Test(thread, has_at_least_the_stack_it_is_given, .timeout = 5)
@@ -126,9 +125,8 @@ Test(thread, has_an_id_that_no_other_living_thread_has, .timeout = 5)
         CHECK_EQ(thread_start(&threads[i], NULL, meet, &meetings[i]), 0);
         CHECK_EQ(parker_park(&meetings[i].here, CLOCK_NEVER_NS), 0);
         CHECK(meetings[i].id != 0 && meetings[i].id != thread_id());
-        for (int j = 0; j < i; j++) {
+        for (int j = 0; j < i; j++)
             CHECK(meetings[i].id != meetings[j].id);
-        }
     }
     for (int i = 0; i < COUNT; i++) {
         parker_unpark(&meetings[i].there);

@@ -62,9 +62,8 @@ static void setup_posts(uint32_t count)
 
 static void free_posts(void)
 {
-    for (uint32_t i = 0; i < PRODUCERS; i++) {
+    for (uint32_t i = 0; i < PRODUCERS; i++)
         free(producers[i].post);
-    }
     sem_destroy(&woken);
 }
 
@@ -76,20 +75,17 @@ static void *produce(void *arg)
     for (uint32_t from = 0, to; from < producer->posts; from = to) {
         to = from + 1 + random_next(&seed) % CHAIN_MAX;
         to = to < producer->posts ? to : producer->posts;
-        for (uint32_t i = from; i + 1 < to; i++) {
+        for (uint32_t i = from; i + 1 < to; i++)
             producer->post[i].work.next = &producer->post[i + 1].work;
-        }
         enum inbox_push_result result = inbox_push(&inbox, &producer->post[from].work, &producer->post[to - 1].work);
-        if (result == INBOX_PUSHED_WAKE) {
+        if (result == INBOX_PUSHED_WAKE)
             wake();
-        }
         for (uint32_t i = from; result == INBOX_CLOSED && i < to; i++) {
             producer->post[i].refused++;
             CHECK_EQ(producer->round, closing_round);
         }
-        if (random_next(&seed) % 16 == 0) {
+        if (random_next(&seed) % 16 == 0)
             sched_yield();
-        }
     }
     return NULL;
 }
@@ -111,17 +107,15 @@ Test(inbox_stress, four_producers_lose_no_wake_and_keep_their_order, .timeout = 
 {
     setup_posts(POSTS);
     struct threads threads = {.count = 0};
-    for (int i = 0; i < PRODUCERS; i++) {
+    for (int i = 0; i < PRODUCERS; i++)
         threads_start(&threads, produce, &producers[i]);
-    }
     uint32_t next_sequence[PRODUCERS] = {0};
     uint64_t parks = 0, unparks = 0;
     for (uint32_t left = PRODUCERS * POSTS; left > 0;) {
         struct inbox_batch batch = inbox_take(&inbox);
         left -= deliver(batch, next_sequence);
-        if (batch.count != 0 || left == 0 || !inbox_park(&inbox)) {
+        if (batch.count != 0 || left == 0 || !inbox_park(&inbox))
             continue;
-        }
         /* Every third time it wakes by itself, and learns whether a wake-up is on its way all the same. */
         if (++parks % 3 == 0 && inbox_unpark(&inbox)) {
             unparks++;
@@ -144,17 +138,14 @@ static void *poke_rounds(void *arg)
     for (uint64_t round = 1; round <= *(uint64_t *)arg; round++) {
         poker_note = round;
         weft_atomic_store_relaxed(&flag, round);
-        if (inbox_poke(&inbox)) {
+        if (inbox_poke(&inbox))
             wake();
-        }
         /* Pairs with the acquire in see_flag(): no poke of this round meets the next one's park. */
         weft_atomic_store_release(&poked, round);
         /* Pairs with the release in see_flag(): the note has been read. */
-        for (int i = 0; weft_atomic_load_acquire(&seen) != round; i++) {
-            if (i % 64 == 63) {
+        for (int i = 0; weft_atomic_load_acquire(&seen) != round; i++)
+            if (i % 64 == 63)
                 sched_yield();
-            }
-        }
     }
     return NULL;
 }
@@ -163,13 +154,11 @@ static void *poke_rounds(void *arg)
 static bool see_flag(void)
 {
     uint64_t now = weft_atomic_load_relaxed(&flag);
-    if (now == seen) {
+    if (now == seen)
         return false;
-    }
     /* Pairs with the release in poke_rounds(). */
-    while (weft_atomic_load_acquire(&poked) != now) {
+    while (weft_atomic_load_acquire(&poked) != now)
         sched_yield();
-    }
     /* Pairs with the acquire in poke_rounds(). */
     weft_atomic_store_release(&seen, now);
     return true;
@@ -180,12 +169,10 @@ static void park_unless_flag(void)
 {
     CHECK(inbox_park(&inbox));
     bool is_raised = weft_atomic_load_relaxed(&flag) != seen;
-    if (is_raised && inbox_unpark(&inbox)) {
+    if (is_raised && inbox_unpark(&inbox))
         return;
-    }
-    if (is_raised) {
+    if (is_raised)
         CHECK_EQ(poker_note, seen + 1); /* ordered by the poke that the unpark met, not yet by the semaphore */
-    }
     sleep_until_woken();
     CHECK(!inbox_unpark(&inbox));
 }
@@ -198,12 +185,10 @@ Test(inbox_stress, poke_never_falls_between_park_and_the_look_at_the_flag, .time
     struct threads threads = {.count = 0};
     threads_start(&threads, poke_rounds, &rounds);
     while (seen < rounds) {
-        if (see_flag()) {
+        if (see_flag())
             continue;
-        }
-        for (uint32_t i = random_next(&seed) % 64; i > 0; i--) {
+        for (uint32_t i = random_next(&seed) % 64; i > 0; i--)
             weft_atomic_pause();
-        }
         park_unless_flag();
     }
     threads_join(&threads);
@@ -239,9 +224,8 @@ Test(inbox_stress, waker_sees_what_the_consumer_did_before_it_parked, .timeout =
     for (uint32_t left = POSTS; left > 0;) {
         struct inbox_batch batch = inbox_take(&inbox);
         left -= deliver(batch, next_sequence);
-        if (batch.count != 0 || left == 0 || !inbox_is_empty(&inbox)) {
+        if (batch.count != 0 || left == 0 || !inbox_is_empty(&inbox))
             continue;
-        }
         parked_note++;
         if (inbox_park(&inbox)) {
             sleep_until_woken();
@@ -276,9 +260,8 @@ Test(inbox_stress, close_leaves_each_post_delivered_or_refused_once, .timeout = 
         uint32_t next_sequence[PRODUCERS] = {0};
         uint32_t enough = random_next(&seed) % (PRODUCERS * POSTS_EACH), count = 0;
         pthread_barrier_wait(&start);
-        while (count < enough) {
+        while (count < enough)
             count += deliver(inbox_take(&inbox), next_sequence);
-        }
         closing_round = round;
         deliver(inbox_close(&inbox), next_sequence);
         threads_join(&threads);
@@ -317,9 +300,8 @@ Test(inbox_stress, admits_never_more_than_the_limit, .timeout = 60)
 {
     inbox_init(&inbox);
     struct threads threads = {.count = 0};
-    for (int i = 0; i < PRODUCERS; i++) {
+    for (int i = 0; i < PRODUCERS; i++)
         threads_start(&threads, reserve_and_give_back, NULL);
-    }
     threads_join(&threads);
     CHECK_EQ(inbox.reserved, 0);
 }

@@ -20,9 +20,8 @@ static void setup(void)
 /* Link works[from] … works[to] in order and push them. */
 static enum inbox_push_result push_range(int from, int to)
 {
-    for (int i = from; i < to; i++) {
+    for (int i = from; i < to; i++)
         works[i].next = &works[i + 1];
-    }
     return inbox_push(&inbox, &works[from], &works[to]);
 }
 
@@ -33,9 +32,8 @@ static void check_range(struct inbox_batch batch, int from, int to)
     CHECK(batch.first == &works[from]);
     CHECK(batch.last == &works[to]);
     struct weft_work *work = batch.first;
-    for (int i = from; i <= to; i++, work = work->next) {
+    for (int i = from; i <= to; i++, work = work->next)
         CHECK(work == &works[i]);
-    }
     CHECK(work == NULL);
 }
 
@@ -173,9 +171,8 @@ Test(inbox, refused_chain_comes_back_as_it_was, .init = setup, .timeout = 5)
 Test(inbox, admits_user_posts_up_to_the_limit, .init = setup, .timeout = 5)
 {
     CHECK(!inbox_reserve(&inbox, 0));
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         CHECK(inbox_reserve(&inbox, 3));
-    }
     CHECK(!inbox_reserve(&inbox, 3));
     inbox_unreserve(&inbox, 2);
     CHECK(inbox_reserve(&inbox, 3));

@@ -55,19 +55,16 @@ static void *own(void *arg)
     for (int i = 0; i < STEPS; i++) {
         uint32_t random = random_next(&seed);
         uint64_t *mine = &held[random % HELD];
-        if (*mine != 0) {
+        if (*mine != 0)
             mine_ended += slots_unregister(&slots, cache, *mine);
-        }
         *mine = register_object(cache, 0);
         mine_registered++;
         uint64_t other = weft_atomic_exchange_relaxed(&board[(random >> 8) % BOARD], *mine);
-        if (random >> 30 == 0) {
+        if (random >> 30 == 0)
             mine_ended += slots_unregister(&slots, cache, other);
-        }
     }
-    for (int i = 0; i < HELD; i++) {
+    for (int i = 0; i < HELD; i++)
         mine_ended += slots_unregister(&slots, cache, held[i]);
-    }
     slots_cache_flush(&slots, &memory);
     weft_atomic_add_relaxed(&registered, mine_registered);
     weft_atomic_add_relaxed(&ended, mine_ended);
@@ -99,15 +96,13 @@ static void walk_once(struct slots_cache *cache, size_t max)
             last_index = index_from_1;
             struct object *object = block[i].object;
             CHECK_EQ(object->is_alive, 1);
-            if (object->number != 0) {
+            if (object->number != 0)
                 met[object->number - 1]++;
-            }
             slots_unpin(&slots, cache, block[i].id);
         }
     }
-    for (int i = 0; i < PERMANENT; i++) {
+    for (int i = 0; i < PERMANENT; i++)
         CHECK_EQ(met[i], 1);
-    }
 }
 
 static void *walk(void *arg)
@@ -126,9 +121,8 @@ static void *walk(void *arg)
 static void age_table(void)
 {
     uint64_t ids[2 * SLOTS_FIRST_SEGMENT];
-    for (size_t i = 0; i < 2 * SLOTS_FIRST_SEGMENT; i++) {
+    for (size_t i = 0; i < 2 * SLOTS_FIRST_SEGMENT; i++)
         ids[i] = register_object(NULL, 0);
-    }
     for (size_t i = 0; i < 2 * SLOTS_FIRST_SEGMENT; i++) {
         slots_unregister(&slots, NULL, ids[i]);
         uint32_t index = (uint32_t)ids[i];
@@ -143,25 +137,21 @@ static void age_table(void)
 static void run_all(void)
 {
     static uint64_t permanent[PERMANENT];
-    for (int i = 0; i < PERMANENT; i++) {
+    for (int i = 0; i < PERMANENT; i++)
         permanent[i] = register_object(NULL, (uint64_t)i + 1);
-    }
     struct threads threads = {.count = 0};
     owners_left = OWNERS;
-    for (uintptr_t i = 1; i <= OWNERS; i++) {
+    for (uintptr_t i = 1; i <= OWNERS; i++)
         threads_start(&threads, own, (void *)i);
-    }
-    for (uintptr_t i = 1; i <= WALKERS; i++) {
+    for (uintptr_t i = 1; i <= WALKERS; i++)
         threads_start(&threads, walk, (void *)(OWNERS + i));
-    }
     threads_join(&threads);
     CHECK_EQ(registered, OWNERS * STEPS);
     CHECK_EQ(ended, registered);
     CHECK_EQ(released, registered);
     CHECK_EQ(slots_count(&slots), PERMANENT);
-    for (int i = 0; i < PERMANENT; i++) {
+    for (int i = 0; i < PERMANENT; i++)
         CHECK(slots_unregister(&slots, NULL, permanent[i]));
-    }
     struct slots_census census = slots_census(&slots);
     CHECK_EQ(census.live + census.dying + census.pins, 0);
     CHECK_EQ(census.listed + census.retired, census.total);
@@ -208,9 +198,8 @@ Test(slots_stress, rivals_end_a_pinned_object_once, .timeout = 60)
 {
     struct threads threads = {.count = 0};
     pthread_barrier_init(&round_start, NULL, RIVALS + 1);
-    for (int i = 0; i < RIVALS; i++) {
+    for (int i = 0; i < RIVALS; i++)
         threads_start(&threads, rival, NULL);
-    }
     for (uint64_t i = 1; i <= ROUNDS; i++) {
         shared_id = register_object(NULL, 0);
         pthread_barrier_wait(&round_start);
@@ -230,9 +219,8 @@ static void *pin_and_unpin(void *arg)
     (void)arg;
     while (!weft_atomic_load_relaxed(&is_over)) {
         uint64_t id = weft_atomic_load_relaxed(&board[0]);
-        if (slots_pin(&slots, id) != NULL) {
+        if (slots_pin(&slots, id) != NULL)
             slots_unpin(&slots, NULL, id);
-        }
     }
     return NULL;
 }

@@ -21,9 +21,8 @@ static void *last_released;
 static void release(void *object)
 {
     last_released = object;
-    if ((int *)object >= released && (int *)object < released + MANY) {
+    if ((int *)object >= released && (int *)object < released + MANY)
         ++*(int *)object;
-    }
 }
 
 static struct slots slots = SLOTS_INIT(release);
@@ -45,9 +44,8 @@ static uint64_t register_one(struct slots_cache *own, void *object)
 
 static void register_many(struct slots_cache *own, int count)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         ids[i] = register_one(own, &released[i]);
-    }
 }
 
 /* Every slot is in exactly one place; `cached` of them in caches that the test knows. */
@@ -156,17 +154,15 @@ Test(slots, pinned_slot_is_not_given_to_another_object, .fini = teardown, .timeo
 Test(slots, walk_sees_each_registration_once, .fini = teardown, .timeout = 5)
 {
     register_many(&cache, MANY);
-    for (int i = 0; i < MANY; i += 3) {
+    for (int i = 0; i < MANY; i += 3)
         CHECK(slots_unregister(&slots, &cache, ids[i]));
-    }
     const size_t sizes[] = {1, 7, SLOTS_WALK_BLOCK};
     for (int k = 0; k < 3; k++) {
         static uint8_t met[MANY];
         memset(met, 0, sizeof met);
         walk_all(sizes[k], met);
-        for (int i = 0; i < MANY; i++) {
+        for (int i = 0; i < MANY; i++)
             CHECK_EQ(met[i], i % 3 != 0);
-        }
     }
     CHECK_EQ(check_conserved(cache.count).pins, 0);
 }
@@ -202,13 +198,11 @@ Test(slots, walk_skips_what_ends_ahead_of_it_and_holds_what_it_pinned, .fini = t
     struct slots_entry block[SLOTS_WALK_BLOCK];
     uint64_t cursor = 0;
     CHECK_EQ(slots_walk(&slots, &cursor, block, 5), 5);
-    for (int i = 0; i < 10; i += 2) {
+    for (int i = 0; i < 10; i += 2)
         CHECK(slots_unregister(&slots, &cache, ids[i]));
-    }
     CHECK_EQ(released[0] + released[2] + released[4], 0);
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         slots_unpin(&slots, &cache, block[i].id);
-    }
     CHECK_EQ(released[0] + released[2] + released[4], 3);
     CHECK_EQ(slots_walk(&slots, &cursor, block, 5), 3);
     for (int i = 0; i < 3; i++) {
@@ -247,9 +241,8 @@ Test(slots, cacheless_threads_share_the_list, .fini = teardown, .timeout = 5)
 {
     register_many(NULL, 200);
     check_conserved(0);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 200; i++)
         slots_unregister(&slots, NULL, ids[i]);
-    }
     uint64_t total = check_conserved(0).total;
     register_many(&cache, (int)total);
     CHECK_EQ(check_conserved(cache.count).total, total);
@@ -258,9 +251,8 @@ Test(slots, cacheless_threads_share_the_list, .fini = teardown, .timeout = 5)
 Test(slots, flush_gives_the_whole_cache_back, .fini = teardown, .timeout = 5)
 {
     register_many(&cache, 100);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         slots_unregister(&slots, &cache, ids[i]);
-    }
     CHECK(cache.count > SLOTS_BLOCK);
     slots_cache_flush(&slots, &cache);
     CHECK_EQ(cache.count, 0);
@@ -298,9 +290,8 @@ Test(slots, out_of_memory_changes_nothing, .timeout = 5)
         CHECK_EQ(id, 12345);
         CHECK_EQ(slots_census(&slots).total, 0);
         CHECK_EQ(oom_live(), 0);
-        if (own == NULL) {
+        if (own == NULL)
             break;
-        }
     }
     register_one(&cache, &released[0]);
     slots_fini(&slots);
@@ -314,9 +305,8 @@ Test(slots, ending_and_finding_allocate_nothing, .timeout = 5)
     oom_start_from(1);
     static uint8_t met[MANY];
     CHECK_EQ(walk_all(SLOTS_WALK_BLOCK, met), 1000);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         CHECK(slots_unregister(&slots, i % 2 ? &cache : NULL, ids[i]));
-    }
     slots_cache_flush(&slots, &cache);
     CHECK_EQ(oom_asked(), 0);
     oom_stop();
@@ -382,9 +372,8 @@ Test(slots, list_survives_the_wrap_of_its_tag, .fini = teardown, .timeout = 5)
 {
     register_many(NULL, 100);
     slots.free_head |= UINT64_C(0xffffffff) << 32;
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         slots_unregister(&slots, NULL, ids[i]);
-    }
     uint64_t total = check_conserved(0).total;
     register_many(NULL, 100);
     CHECK(slots.free_head >> 32 < 1000);

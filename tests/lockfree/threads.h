@@ -26,9 +26,8 @@ static inline void threads_start(struct threads *threads, void *(*fn)(void *arg)
 
 static inline void threads_join(struct threads *threads)
 {
-    while (threads->count > 0) {
+    while (threads->count > 0)
         CHECK_EQ(pthread_join(threads->thread[--threads->count], NULL), 0);
-    }
 }
 
 /* xorshift64*; the seed is not 0. */
