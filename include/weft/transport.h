@@ -380,7 +380,7 @@ struct weft_transport_stream_ops {
     int (*set_option)(struct weft_transport *transport, enum weft_transport_option option, uint64_t value);
     /* As weft_transport_get_extra(). */
     int (*get_extra)(const struct weft_transport *transport, enum weft_extra what, void *buf, size_t *len_inout);
-    /* Free the object; the last reference is gone, and weft_transport_fini() was called. Any thread. */
+    /* Free the object; the last reference is gone. Any thread. */
     void (*destroy)(struct weft_transport *transport);
 };
 

@@ -1,0 +1,176 @@
+/*
+ * Outgoing: bytes on their way out, in chunks of a loop's pool.
+ *
+ * Called by the socket transport alone. At most one chunk is allocated by one append, so that a write is taken as a whole or not at all.
+ */
+#include "lib/net/outgoing.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "weft/memory.h"
+
+static size_t class_bytes(int class)
+{
+    return (size_t)1 << (OUTGOING_CLASS_MIN_SHIFT + class);
+}
+
+/* The class whose chunks hold `bytes` beside their head; OUTGOING_CLASSES if none does. */
+static int class_for(size_t bytes)
+{
+    int class = 0;
+    while (class < OUTGOING_CLASSES && class_bytes(class) - sizeof(struct chunk) < bytes)
+        class ++;
+    return class;
+}
+
+static struct chunk *chunk_take(struct outgoing_pool *pool, size_t bytes)
+{
+    int class = class_for(bytes);
+    if (class < OUTGOING_CLASSES)
+        bytes = class_bytes(class) - sizeof(struct chunk);
+    struct chunk *chunk = class < OUTGOING_CLASSES ? pool->chunks[class] : NULL;
+    if (chunk != NULL) {
+        pool->chunks[class] = chunk->next;
+        pool->pooled_bytes -= chunk->capacity;
+    } else {
+        chunk = weft_malloc(sizeof(*chunk) + bytes);
+        if (chunk == NULL)
+            return NULL;
+        chunk->capacity = bytes;
+    }
+    chunk->next = NULL;
+    chunk->start = chunk->end = 0;
+    return chunk;
+}
+
+static void chunk_give(struct outgoing_pool *pool, struct chunk *chunk)
+{
+    int class = class_for(chunk->capacity);
+    if (class == OUTGOING_CLASSES || pool->pooled_bytes + chunk->capacity > OUTGOING_POOLED_BYTES_MAX) {
+        weft_free(chunk);
+        return;
+    }
+    chunk->next = pool->chunks[class];
+    pool->chunks[class] = chunk;
+    pool->pooled_bytes += chunk->capacity;
+}
+
+struct outgoing *outgoing_take(struct outgoing_pool *pool)
+{
+    struct outgoing *outgoing = pool->free;
+    if (outgoing != NULL) {
+        pool->free = (struct outgoing *)(void *)outgoing->flush.next;
+        pool->pooled_bytes -= sizeof(*outgoing);
+    } else {
+        outgoing = weft_malloc(sizeof(*outgoing));
+        if (outgoing == NULL)
+            return NULL;
+    }
+    outgoing->socket = NULL;
+    outgoing->head = outgoing->tail = NULL;
+    outgoing->is_sending = outgoing->is_flush_queued = false;
+    return outgoing;
+}
+
+void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing)
+{
+    outgoing_drop(pool, outgoing);
+    if (pool->pooled_bytes + sizeof(*outgoing) > OUTGOING_POOLED_BYTES_MAX) {
+        weft_free(outgoing);
+        return;
+    }
+    outgoing->flush.next = (struct weft_work *)(void *)pool->free;
+    pool->free = outgoing;
+    pool->pooled_bytes += sizeof(*outgoing);
+}
+
+/* Copy pieces to the tail, going on in `next` (may be NULL) when it is full. There is room for all. */
+static void copy_pieces(struct outgoing *outgoing, struct chunk *next, const struct iovec *iov, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *from = iov[i].iov_base;
+        size_t left = iov[i].iov_len;
+        while (left > 0) {
+            struct chunk *chunk = outgoing->tail;
+            if (chunk == NULL || chunk->end == chunk->capacity) {
+                *(chunk == NULL ? &outgoing->head : &chunk->next) = next;
+                chunk = outgoing->tail = next;
+            }
+            size_t room = chunk->capacity - chunk->end;
+            size_t bytes = left < room ? left : room;
+            memcpy(chunk->bytes + chunk->end, from, bytes);
+            chunk->end += bytes;
+            from += bytes;
+            left -= bytes;
+        }
+    }
+}
+
+int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total)
+{
+    struct chunk *tail = outgoing->tail;
+    size_t room = tail == NULL ? 0 : tail->capacity - tail->end;
+    struct chunk *next = NULL;
+    if (total > room) {
+        next = chunk_take(pool, total - room);
+        if (next == NULL)
+            return -ENOMEM;
+    }
+    copy_pieces(outgoing, next, iov, count);
+    return 0;
+}
+
+size_t outgoing_gather(struct outgoing *outgoing)
+{
+    size_t count = 0;
+    for (struct chunk *chunk = outgoing->head; chunk != NULL && count < OUTGOING_PIECES_MAX; chunk = chunk->next) {
+        outgoing->pieces[count].iov_base = chunk->bytes + chunk->start;
+        outgoing->pieces[count].iov_len = chunk->end - chunk->start;
+        count++;
+    }
+    return count;
+}
+
+void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count)
+{
+    while (count > 0) {
+        struct chunk *chunk = outgoing->head;
+        size_t bytes = chunk->end - chunk->start;
+        if (count < bytes) {
+            chunk->start += count;
+            return;
+        }
+        count -= bytes;
+        outgoing->head = chunk->next;
+        if (outgoing->head == NULL)
+            outgoing->tail = NULL;
+        chunk_give(pool, chunk);
+    }
+}
+
+void outgoing_drop(struct outgoing_pool *pool, struct outgoing *outgoing)
+{
+    while (outgoing->head != NULL) {
+        struct chunk *chunk = outgoing->head;
+        outgoing->head = chunk->next;
+        chunk_give(pool, chunk);
+    }
+    outgoing->tail = NULL;
+}
+
+void outgoing_pool_fini(struct outgoing_pool *pool)
+{
+    while (pool->free != NULL) {
+        struct outgoing *outgoing = pool->free;
+        pool->free = (struct outgoing *)(void *)outgoing->flush.next;
+        weft_free(outgoing);
+    }
+    for (int class = 0; class < OUTGOING_CLASSES; class ++) {
+        while (pool->chunks[class] != NULL) {
+            struct chunk *chunk = pool->chunks[class];
+            pool->chunks[class] = chunk->next;
+            weft_free(chunk);
+        }
+    }
+}
