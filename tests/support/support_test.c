@@ -93,6 +93,32 @@ Test(support, lets_a_descriptor_stay_when_told, .timeout = 5)
     CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+
+static void *volatile hidden;
+
+static __attribute__((noinline)) void leak(void)
+{
+    hidden = malloc(48);
+    hidden = NULL;
+}
+
+/* So that no copy of the pointer is left in a register or on the stack. */
+static __attribute__((noinline)) void overwrite_stack(void)
+{
+    volatile char room[4096];
+    for (size_t i = 0; i < sizeof room; i++)
+        room[i] = 0;
+}
+
+Test(support, fails_when_memory_leaks, .timeout = 20, .exit_code = 1)
+{
+    leak();
+    overwrite_stack();
+}
+
+#endif
+
 Test(support, expects_the_signal_named, .timeout = 5, .signal = SIGABRT)
 {
     abort();

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 enum { VERIFIERS_MAX = 16 };
 
 static void (*verifiers[VERIFIERS_MAX])(void);
@@ -30,26 +34,22 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 
 void test_check_eq(int64_t actual, int64_t expected, const char *text, const char *file, int line)
 {
-    if (actual != expected) {
+    if (actual != expected)
         test_fail(file, line, "%s is %" PRId64 ", not %" PRId64, text, actual, expected);
-    }
 }
 
 void test_check_str(const char *actual, const char *expected, const char *text, const char *file, int line)
 {
-    if (actual == expected) {
+    if (actual == expected)
         return;
-    }
-    if (!actual || !expected || strcmp(actual, expected)) {
+    if (!actual || !expected || strcmp(actual, expected))
         test_fail(file, line, "%s is \"%s\", not \"%s\"", text, actual ? actual : "(null)", expected ? expected : "(null)");
-    }
 }
 
 void test_fini(void (*verify)(void))
 {
-    if (verifier_count == VERIFIERS_MAX) {
+    if (verifier_count == VERIFIERS_MAX)
         test_fail(__FILE__, __LINE__, "more than %d calls of test_fini()", VERIFIERS_MAX);
-    }
     verifiers[verifier_count++] = verify;
 }
 
@@ -61,26 +61,49 @@ void test_ignore_descriptors(void)
 int test_descriptor_count(void)
 {
     DIR *dir = opendir("/proc/self/fd");
-    if (!dir) {
+    if (!dir)
         test_fail(__FILE__, __LINE__, "cannot read /proc/self/fd");
-    }
     int count = -1; /* the one that reads the folder */
-    for (struct dirent *entry; (entry = readdir(dir));) {
+    for (struct dirent *entry; (entry = readdir(dir));)
         count += entry->d_name[0] != '.';
-    }
     closedir(dir);
     return count;
 }
+
+#if defined(__SANITIZE_ADDRESS__)
+
+static int is_checking_leaks;
+
+/* LeakSanitizer asks before each look. It is let look once, when a body is over: at exit it would find what the harness itself leaks. */
+int __lsan_is_turned_off(void)
+{
+    return !is_checking_leaks;
+}
+
+static void check_leaks(void)
+{
+    is_checking_leaks = 1;
+    if (__lsan_do_recoverable_leak_check())
+        test_fail("at the end", 0, "the test leaks memory, see above");
+    is_checking_leaks = 0;
+}
+
+#else
+
+static void check_leaks(void)
+{
+}
+
+#endif
 
 void test_run(void (*body)(void))
 {
     int before = test_descriptor_count();
     body();
-    for (int i = verifier_count; i-- > 0;) {
+    for (int i = verifier_count; i-- > 0;)
         verifiers[i]();
-    }
     int after = test_descriptor_count();
-    if (after != before && !is_ignoring_descriptors) {
+    if (after != before && !is_ignoring_descriptors)
         test_fail("at the end", 0, "the test holds %d file descriptors; it began with %d", after, before);
-    }
+    check_leaks();
 }

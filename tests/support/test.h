@@ -11,7 +11,7 @@
  * it is on, so nothing unwinds and nothing runs after it.
  *
  * When a body has returned, the functions given to test_fini() are called, and the test must hold as many file descriptors as it began
- * with: what a test opens, it closes.
+ * with: what a test opens, it closes. Under AddressSanitizer it must not have leaked memory either.
  */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
