@@ -129,7 +129,9 @@ struct weft_poller {
     const struct weft_poller_ops *ops;
     struct weft_poller_counters counters;
     uint64_t pending_count; /* operations that the poller owns */
-    uint64_t reserved[5];
+    uint32_t is_virtual;    /* set by init: its time is not the machine's, so nothing may depend on how long a thing takes */
+    uint32_t reserved_word;
+    uint64_t reserved[4];
 };
 
 /*

@@ -34,6 +34,35 @@ uint64_t clock_monotonic_ns(void);
 /* The operating system's time since 1970. thread: any */
 uint64_t clock_realtime_ns(void);
 
+/*
+ * A counter of the processor's own, several times cheaper than a clock, for "has it been so long?": see clock_ticks_in(). It may be off
+ * by a little between processors, and its rate is a bound, not a measure.
+ */
+static inline uint64_t clock_ticks(void)
+{
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ __volatile__("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return clock_monotonic_ns();
+#endif
+}
+
+/* A number of ticks that takes at most `duration_ns`. thread: any */
+static inline uint64_t clock_ticks_in(uint64_t duration_ns)
+{
+#if defined(__aarch64__)
+    uint64_t per_second;
+    __asm__ __volatile__("mrs %0, cntfrq_el0" : "=r"(per_second));
+    return duration_ns * (per_second / 1000000) / 1000;
+#else
+    return duration_ns; /* the counters of x86-64 tick once a nanosecond or faster */
+#endif
+}
+
 /* The monotonic time of `clock`. thread: any */
 static inline uint64_t clock_now_ns(const struct clock *clock)
 {

@@ -192,6 +192,7 @@ int weft_loop_close(struct weft_loop *loop)
     loop_close_rooms(loop);
     loop_drain(loop);
     worker_close(&loop->worker);
+    worker_await_wakers(&loop->worker);
     loop_drop_timers(loop);
     loop_fini_rooms(loop);
     kind_fini(loop);

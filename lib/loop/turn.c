@@ -3,11 +3,12 @@
  *
  *     splice the inbox → poll (asleep only if nothing is queued) → I/O behind what was queued → due timers → run the snapshot
  *
- * While work is queued the poll may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS (SEMANTICS 7.6). The loop sleeps in
+ * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS (SEMANTICS 7.6). The loop sleeps in
  * its poller and nowhere else; the inbox's word says whether it does.
  */
 #include <errno.h>
 
+#include "lib/base/clock.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/timers.h"
 #include "weft/atomic.h"
@@ -17,11 +18,11 @@ enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000, SPIN_LOOKS = 16 };
 
 #define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
 
-static bool must_poll(struct weft_loop *loop)
+/* True if this iteration must look at the poller and the clock. In virtual time nothing may depend on how long callbacks take. */
+static bool must_poll(const struct weft_loop *loop)
 {
-    loop->turn_ns = weft_loop_time(loop);
     return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS ||
-           loop->turn_ns - loop->polled_ns >= TURN_SKIP_NS;
+           (!loop->poller->is_virtual && clock_ticks() - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS));
 }
 
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
@@ -29,7 +30,8 @@ static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
     worker_count(&loop->counters.polls, 1);
     int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
     loop->polled_run_count = loop->worker.run_count;
-    loop->turn_ns = loop->polled_ns = loop->poller_ops->now(loop->poller);
+    loop->polled_ns = loop->poller_ops->now(loop->poller);
+    loop->polled_ticks = clock_ticks();
     return count;
 }
 
@@ -80,7 +82,7 @@ static int sleep_until_something(struct weft_loop *loop)
         return poll_now(loop, 0);
     worker_count(&loop->counters.parks, 1);
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
-    (void)inbox_unpark(&loop->worker.inbox);
+    worker_unpark(&loop->worker);
     return count;
 }
 
@@ -111,7 +113,7 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
     if (status < 0)
         return status;
     worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
-    timers_collect(loop, loop->turn_ns);
+    timers_collect(loop, loop->polled_ns);
     status = worker_run(&loop->worker);
     if (loop->turn_end.head != NULL)
         run_turn_end(loop);

@@ -33,13 +33,11 @@ static struct sim_node *node_of(struct readiness *readiness, const struct weft_f
 static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
 {
     struct sim_node *node = node_of(readiness, operation->file);
-    if (node == NULL) {
+    if (node == NULL)
         return -EBADF;
-    }
     struct readiness_window window = {NULL, 0};
-    if (operation->kind == WEFT_OP_RECV) {
+    if (operation->kind == WEFT_OP_RECV)
         window = readiness_window(readiness, operation);
-    }
     return sim_attempt(node, operation, window, is_first);
 }
 
@@ -47,13 +45,11 @@ static int file_attempt(struct readiness *readiness, struct weft_operation *oper
 static int file_watch(struct readiness *readiness, struct weft_file *file)
 {
     struct sim_node *node = node_of(readiness, file);
-    if (node == NULL) {
+    if (node == NULL)
         return -EBADF;
-    }
     int status = sim_reserve(node->world, 1);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     node->readiness = readiness;
     node->file = file;
     file->generation = (uint32_t)node->serial;
@@ -71,9 +67,8 @@ static void file_unwatch(struct readiness *readiness, struct weft_file *file)
 static void file_close(struct readiness *readiness, struct weft_file *file)
 {
     struct sim_node *node = node_of(readiness, file);
-    if (node != NULL) {
+    if (node != NULL)
         sim_node_destroy(node);
-    }
 }
 
 static const struct readiness_ops sim_readiness_ops = {file_attempt, file_watch, file_unwatch, file_close};
@@ -92,17 +87,15 @@ static void world_leave(struct sim_poller *sim)
     }
     world->poller_count--;
     sim->world = NULL;
-    if (sim->owns_world) {
+    if (sim->owns_world)
         sim_world_destroy(world);
-    }
 }
 
 static void sim_fini(struct weft_poller *poller)
 {
     struct sim_poller *sim = sim_of(poller);
-    if (sim->world == NULL) {
+    if (sim->world == NULL)
         return; /* Never initialised. */
-    }
     world_leave(sim);
     waker_fini(&sim->waker);
     readiness_fini(&sim->readiness);
@@ -110,24 +103,21 @@ static void sim_fini(struct weft_poller *poller)
 
 static int sim_init(struct weft_poller *poller, const struct weft_poller_options *options)
 {
+    poller->is_virtual = 1;
     struct sim_poller *sim = sim_of(poller);
     sim->waker.fd = -1;
     sim->world = options == NULL ? NULL : options->world;
     sim->owns_world = sim->world == NULL;
-    if (sim->owns_world) {
+    if (sim->owns_world)
         sim->world = sim_world_create(NULL);
-    }
-    if (sim->world == NULL) {
+    if (sim->world == NULL)
         return -ENOMEM;
-    }
     sim->world->poller_count++;
     int status = readiness_init(&sim->readiness, &sim_readiness_ops);
-    if (status == 0) {
+    if (status == 0)
         status = waker_init(&sim->waker);
-    }
-    if (status < 0) {
+    if (status < 0)
         sim_fini(poller);
-    }
     return status;
 }
 
@@ -141,14 +131,12 @@ static uint64_t deadline_ns(const struct sim_world *world, int64_t timeout_ns)
 static void sim_sleep(struct sim_poller *sim, int64_t timeout_ns)
 {
     struct sim_world *world = sim->world;
-    if (timeout_ns == 0 || world->poller_count > 1) {
+    if (timeout_ns == 0 || world->poller_count > 1)
         return;
-    }
     uint64_t until_ns = deadline_ns(world, timeout_ns);
     uint64_t next_ns = sim_world_next(world);
-    if (next_ns < until_ns) {
+    if (next_ns < until_ns)
         until_ns = next_ns;
-    }
     if (until_ns != SIM_NEVER_NS) {
         sim_world_advance(world, until_ns);
         return;
@@ -163,17 +151,15 @@ static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_
     poller->counters.waits++;
     sim_world_advance(sim->world, sim->world->now_ns);
     bool is_woken = waker_take(&sim->waker);
-    if (!is_woken && !readiness_has_ready(&sim->readiness)) {
+    if (!is_woken && !readiness_has_ready(&sim->readiness))
         sim_sleep(sim, timeout_ns);
-    }
     return readiness_take(&sim->readiness, ready_out);
 }
 
 static void sim_wake(struct weft_poller *poller)
 {
-    if (waker_wake(&sim_of(poller)->waker)) {
+    if (waker_wake(&sim_of(poller)->waker))
         weft_atomic_add_relaxed(&poller->counters.wakes, 1);
-    }
 }
 
 static uint64_t sim_now(struct weft_poller *poller)

@@ -55,6 +55,12 @@ static void task_lock(struct coro_task *task)
     }
 }
 
+/* The bits, under the lock. Atomic, since others may be trying for the lock. */
+static uint32_t task_bits(const struct coro_task *task)
+{
+    return weft_atomic_load_relaxed(&task->state);
+}
+
 /* Unlock, with `bits` set and cleared on the way. */
 static void task_unlock(struct coro_task *task, uint32_t set, uint32_t clear)
 {
@@ -87,7 +93,7 @@ static void task_destroy(struct weft_task *base)
 static int task_end(struct coro_task *task, int status, void *value)
 {
     task_lock(task);
-    bool is_cancelled = status == -ECANCELED || (status == 0 && (task->state & TASK_MUST_CANCEL) != 0);
+    bool is_cancelled = status == -ECANCELED || (status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0);
     const char *message = task->cancel_message;
     task_unlock(task, 0, TASK_MUST_CANCEL);
     if (is_cancelled)
@@ -119,7 +125,7 @@ static void task_pass_on_cancel(struct coro_task *task, const char *message)
 static void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
 {
     task_lock(task);
-    bool must_cancel = (task->state & TASK_MUST_CANCEL) != 0;
+    bool must_cancel = (task_bits(task) & TASK_MUST_CANCEL) != 0;
     bool is_detached = must_cancel && (flags & WEFT_AWAIT_DETACH) != 0;
     bool is_hanging = !is_detached && future_add_waiter(future, &task->waiter);
     const char *message = task->cancel_message;
@@ -148,9 +154,12 @@ static int task_suspended(struct coro_task *task, int how, const struct weft_sus
 /* Leave the wait, if there was one; what this step throws. */
 static int task_resume_status(struct coro_task *task)
 {
+    /* A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. */
+    if (task->fut_waiter == NULL && task->raise == 0 && weft_atomic_load_relaxed(&task->state) == 0)
+        return 0;
     task_lock(task);
     struct weft_future *future = task->fut_waiter;
-    int status = (task->state & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
+    int status = (task_bits(task) & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
     task->fut_waiter = NULL;
     task->raise = 0;
     task_unlock(task, 0, TASK_MUST_CANCEL | TASK_DETACH);
@@ -189,7 +198,7 @@ static int task_run(struct weft_work *work)
 /* Have the next step raise it. A second request does not change what is to be said. Under the lock, which it leaves. */
 static void task_must_cancel(struct coro_task *task, const char *message)
 {
-    if ((task->state & TASK_MUST_CANCEL) == 0)
+    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
         task->cancel_message = message;
     task_unlock(task, TASK_MUST_CANCEL, 0);
 }
@@ -198,7 +207,7 @@ static void task_must_cancel(struct coro_task *task, const char *message)
 static struct weft_future *task_detach(struct coro_task *task)
 {
     struct weft_future *future = task->fut_waiter;
-    if ((task->state & TASK_DETACH) == 0 || future == NULL || !future_remove_waiter(future, &task->waiter))
+    if ((task_bits(task) & TASK_DETACH) == 0 || future == NULL || !future_remove_waiter(future, &task->waiter))
         return NULL;
     task->fut_waiter = NULL;
     return future;
@@ -208,7 +217,7 @@ static struct weft_future *task_detach(struct coro_task *task)
 static bool task_cancel_waiter(struct coro_task *task, const char *message)
 {
     struct weft_future *future = task->fut_waiter;
-    if (future == NULL || (task->state & TASK_DETACH) != 0) {
+    if (future == NULL || (task_bits(task) & TASK_DETACH) != 0) {
         task_must_cancel(task, message);
         return true;
     }
