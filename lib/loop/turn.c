@@ -144,7 +144,7 @@ int loop_enter(struct weft_loop *loop)
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
     worker_set_current(&loop->worker);
-    loop->polled_ns = 0;
+    loop->polled_run_count = loop->worker.run_count - TURN_SKIP_WORKS; /* the first iteration looks: it may be the only one */
     return 0;
 }
 

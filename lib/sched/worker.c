@@ -37,14 +37,27 @@ static void run_refused(struct weft_work *first)
     }
 }
 
+void worker_wake(struct worker *worker)
+{
+    worker->parker->wake(worker);
+    /* Release: the waker is done with the worker. Pairs with the acquire in worker_await_wakers(). */
+    (void)weft_atomic_add_acq_rel(&worker->wake_count, 1);
+}
+
+void worker_await_wakers(struct worker *worker)
+{
+    /* Pairs with the acq_rel in worker_wake(). */
+    while (weft_atomic_load_acquire(&worker->wake_count) != worker->owed_count)
+        weft_atomic_pause();
+}
+
 static void post(struct worker *home, struct weft_work *first, struct weft_work *last)
 {
     switch (inbox_push(&home->inbox, first, last)) {
     case INBOX_PUSHED:
         break;
     case INBOX_PUSHED_WAKE:
-        (void)weft_atomic_add_relaxed(&home->wake_count, 1);
-        home->parker->wake(home);
+        worker_wake(home);
         break;
     case INBOX_CLOSED:
         run_refused(first);

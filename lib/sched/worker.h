@@ -32,7 +32,8 @@ struct worker {
     bool is_measured;
     uint64_t run_count;    /* works run */
     uint64_t posted_count; /* works that came through the inbox */
-    uint64_t wake_count;   /* wake-ups sent to it, written by the wakers */
+    uint64_t owed_count;   /* wake-ups that were sent or are about to be: parks that somebody else ended */
+    uint64_t wake_count;   /* wake-ups that have arrived, written by the wakers */
     struct inbox inbox;
 };
 
@@ -87,6 +88,31 @@ static inline void worker_count(uint64_t *counter, uint64_t more)
 {
     weft_atomic_store_relaxed(counter, *counter + more);
 }
+
+/*
+ * Wake the owner: what INBOX_PUSHED_WAKE and a true inbox_poke() ask for, once each.
+ *
+ * thread:  any, signal handlers too
+ */
+void worker_wake(struct worker *worker);
+
+/*
+ * End the sleep that inbox_park() announced.
+ *
+ * thread:  the owner's
+ */
+static inline void worker_unpark(struct worker *worker)
+{
+    if (!inbox_unpark(&worker->inbox))
+        worker->owed_count++;
+}
+
+/*
+ * Wait until each wake-up that is owed has arrived. Once the worker is closed, no other thread touches what it slept in after that.
+ *
+ * thread:  the closing one
+ */
+void worker_await_wakers(struct worker *worker);
 
 /*
  * Queue `work` on the FIFO, past the door: for what the owner itself found ready (I/O, timers).

@@ -169,7 +169,7 @@ bool future_complete(struct weft_future *future, enum future_state outcome, int 
     future->status = status;
     future->value = value;
     if (outcome == FUTURE_FINISHED && status < 0)
-        future->flags |= FUTURE_UNRETRIEVED;
+        weft_atomic_store_relaxed(&future->flags, weft_atomic_load_relaxed(&future->flags) | FUTURE_UNRETRIEVED); /* others read it */
     future_unlock(future, outcome);
     if (newest_waiter(state) != NULL)
         wake_waiters(future, newest_waiter(state));
