@@ -19,6 +19,8 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13, newer than the headers that we build with */
 #endif
 
+#define MADV_NONSENSE 0x7eadbeef
+
 /* Every so many uses a stack is refreshed: a deep call of long ago does not keep its pages for ever. A power of two. */
 #define STACK_REFRESH_USES 64
 
@@ -157,8 +159,18 @@ static void slab_destroy(struct stack_slab *slab, struct stack_bin *bin, const s
 
 /* Guards. */
 
+/* Who takes an advice that does not exist takes any and does nothing: qemu's user mode does. Its yes to a guard means no guard. */
+static void marks_probe(struct stack_pool *pool, void *guard)
+{
+    if (pool->marks_probed)
+        return;
+    pool->marks_probed = true;
+    pool->marks_fail = pool->system->advise(guard, STACK_GUARD_BYTES, MADV_NONSENSE) == 0;
+}
+
 static int guard_install(struct stack_pool *pool, void *guard, enum stack_guard *kind_out)
 {
+    marks_probe(pool, guard);
     if (!pool->marks_fail) {
         int status = pool->system->advise(guard, STACK_GUARD_BYTES, MADV_GUARD_INSTALL);
         if (status == 0) {

@@ -99,7 +99,8 @@ struct stack_pool {
     struct stack_bin bins[STACK_CLASS_COUNT];
     const struct stack_system *system;
     bool allow_unguarded;
-    bool marks_fail;        /* this kernel marks no guards, or not in locked memory */
+    bool marks_probed;
+    bool marks_fail;        /* this kernel marks no guards, or not in locked memory, or only says that it does */
     struct stack *returned; /* by other threads: pushed by stack_release_remote(), taken whole by the owner */
 };
 
