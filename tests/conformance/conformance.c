@@ -1,0 +1,262 @@
+/*
+ * The harness of the conformance suite: makes the loop that a rule is put to, and holds the books on what the rule must give back.
+ *
+ * The journal and the books belong to the process, which is one test's alone. A rule's loop runs in the test's own thread, whenever the
+ * rule says so; the three busy loops of a x4 variant have threads of their own (peers.c).
+ */
+#include "tests/conformance/conformance.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "tests/conformance/actor.h"
+#include "tests/conformance/peers.h"
+#include "tests/support/oom.h"
+#include "weft/atomic.h"
+
+static char journal[4096];
+static bool is_journal_read;
+
+static uint32_t report_lock;
+static int report_count;
+static struct report report_newest;
+
+int note(void *word)
+{
+    if (is_journal_read) {
+        journal[0] = 0;
+        is_journal_read = false;
+    }
+    size_t used = strlen(journal);
+    CHECK(used + strlen(word) + 2 <= sizeof(journal));
+    snprintf(journal + used, sizeof(journal) - used, "%s%s", used ? " " : "", (const char *)word);
+    return 0;
+}
+
+int note_done(struct weft_future *future, void *word)
+{
+    CHECK(weft_future_done(future));
+    return note(word);
+}
+
+const char *notes(void)
+{
+    if (is_journal_read)
+        journal[0] = 0;
+    is_journal_read = true;
+    return journal;
+}
+
+/* ---- running ---- */
+
+void run_once(struct weft_loop *loop)
+{
+    CHECK_EQ(weft_loop_stop(loop), 0);
+    CHECK_EQ(weft_loop_run_forever(loop), 0);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void run_until(struct weft_loop *loop, bool (*is_true)(void *arg), void *arg)
+{
+    uint64_t deadline_ns = now_ns() + 10000000000u;
+    while (!is_true(arg)) {
+        CHECK(now_ns() < deadline_ns);
+        run_once(loop);
+    }
+}
+
+static bool is_done(void *future)
+{
+    return weft_future_done(future);
+}
+
+void run_until_done(struct weft_loop *loop, struct weft_future *future)
+{
+    run_until(loop, is_done, future);
+}
+
+void call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg)
+{
+    CHECK_EQ(weft_loop_call_soon(loop, fn, arg, NULL, NULL), 0);
+}
+
+int stop_loop(void *loop)
+{
+    return weft_loop_stop(loop);
+}
+
+int resolve(void *future)
+{
+    return weft_future_set_result(future, NULL);
+}
+
+struct call {
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void *call_in_thread(void *arg)
+{
+    struct call *call = arg;
+    call->fn(call->arg);
+    return NULL;
+}
+
+void in_other_thread(void (*fn)(void *arg), void *arg)
+{
+    struct call call = {fn, arg};
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, call_in_thread, &call), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+/* ---- futures and tasks ---- */
+
+struct weft_future *future_new(struct weft_loop *loop)
+{
+    struct weft_future *future;
+    CHECK_EQ(weft_loop_create_future(loop, &future), 0);
+    return future;
+}
+
+size_t task_count(struct weft_loop *loop)
+{
+    struct weft_task **tasks;
+    size_t count;
+    CHECK_EQ(weft_all_tasks(loop, &tasks, &count), 0);
+    weft_all_tasks_free(tasks, count);
+    return count;
+}
+
+bool is_in_all_tasks(struct weft_loop *loop, const struct weft_task *task)
+{
+    struct weft_task **tasks;
+    size_t count;
+    bool is_found = false;
+    CHECK_EQ(weft_all_tasks(loop, &tasks, &count), 0);
+    for (size_t i = 0; i < count; i++)
+        is_found |= tasks[i] == task;
+    weft_all_tasks_free(tasks, count);
+    return is_found;
+}
+
+struct weft_task *current_task(void)
+{
+    struct weft_task *task;
+    CHECK_EQ(weft_current_task(&task), 0);
+    return task;
+}
+
+/* ---- reports ---- */
+
+/* Reports come from the peers' threads too, so the book has a lock: a spinning one, for a few stores. */
+static void report_book_lock(void)
+{
+    /* Pairs with the release in report_book_unlock(). */
+    while (weft_atomic_exchange_acquire(&report_lock, 1)) {
+    }
+}
+
+static void report_book_unlock(void)
+{
+    /* Pairs with the acquire in report_book_lock(). */
+    weft_atomic_store_release(&report_lock, 0);
+}
+
+int reports_handler(struct weft_loop *loop, const struct weft_exception *exception, void *arg)
+{
+    (void)loop, (void)arg;
+    report_book_lock();
+    report_count++;
+    report_newest = (struct report){
+        .status = exception->status,
+        .duration_ns = exception->duration_ns,
+        .handle = exception->handle,
+        .future = exception->future,
+        .task = exception->task,
+    };
+    report_book_unlock();
+    return 0;
+}
+
+int reports_take(void)
+{
+    report_book_lock();
+    int count = report_count;
+    report_count = 0;
+    report_book_unlock();
+    return count;
+}
+
+struct report report_last(void)
+{
+    report_book_lock();
+    struct report report = report_newest;
+    report_book_unlock();
+    return report;
+}
+
+/* ---- the fixture ---- */
+
+static struct weft_loop *kind_loop_new(const struct weft_loop_kind *kind)
+{
+    struct weft_loop *loop;
+    CHECK_EQ(weft_loop_new(kind, 64, &loop), 0);
+    CHECK_EQ(weft_loop_set_exception_handler(loop, reports_handler, NULL), 0);
+    return loop;
+}
+
+struct weft_loop *loop_new(struct fixture *fixture)
+{
+    return kind_loop_new(fixture->kind);
+}
+
+void loop_drop(struct weft_loop *loop)
+{
+    CHECK_EQ(weft_loop_close(loop), 0);
+    weft_loop_unref(loop);
+}
+
+/* What the library sets up once per process or thread, and keeps, must not count as left behind. */
+static void warm_up_rule(struct fixture *fixture, struct weft_loop *loop)
+{
+    static const struct weft_context_var warmth = WEFT_CONTEXT_VAR("warmth", NULL);
+    struct weft_context_token token;
+    CHECK_EQ(weft_context_var_set(&warmth, "some", &token), 0);
+    CHECK_EQ(weft_context_var_reset(&token), 0);
+    weft_task_unref(actor_start(fixture, ACTOR(fixture, YIELD())));
+    run_once(loop);
+    run_once(loop);
+    CHECK_EQ(task_count(NULL), 0);
+}
+
+static void run_rule(rule_fn *rule, struct fixture *fixture)
+{
+    fixture->loop = kind_loop_new(fixture->kind);
+    struct peers *peers = fixture->loop_count > 1 ? peers_start(fixture->kind, fixture->loop_count - 1, fixture->loop) : NULL;
+    rule(fixture, fixture->loop);
+    CHECK_EQ(weft_loop_close(fixture->loop), 0);
+    peers_stop(peers);
+    CHECK_EQ(task_count(NULL), 0);
+    weft_loop_unref(fixture->loop);
+    actors_free(fixture);
+    CHECK_EQ(reports_take(), 0);
+}
+
+void conformance_run(rule_fn *rule, const struct weft_loop_kind *kind, int loop_count, enum coro_kind coro_kind)
+{
+    struct fixture fixture = {.kind = kind, .loop_count = loop_count, .coro_kind = coro_kind};
+    oom_install();
+    run_rule(warm_up_rule, &fixture);
+    int64_t live_before = oom_live();
+    run_rule(rule, &fixture);
+    CHECK_EQ(oom_live(), live_before);
+}
