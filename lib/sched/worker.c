@@ -107,9 +107,11 @@ int worker_run(struct worker *worker)
 void worker_close(struct worker *worker)
 {
     struct inbox_batch batch = inbox_close(&worker->inbox);
-    run_refused(worker->fifo.head);
-    worker->fifo = (struct weft_work_list){NULL, NULL, 0};
-    run_refused(batch.first);
+    struct weft_work_list last = {batch.first, batch.last, batch.count};
+    weft_work_list_append(&worker->fifo, &last);
+    struct weft_work *work; /* letting go may wake others of this worker: they come here too */
+    while ((work = weft_work_list_pop(&worker->fifo)) != NULL)
+        (void)work->run(work);
 }
 
 bool worker_is_closed(const struct worker *worker)
