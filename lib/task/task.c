@@ -85,6 +85,24 @@ static void task_let_go(struct coro_task *task)
     weft_task_unref(&task->base);
 }
 
+/* The task will not run again. A coroutine that is closed in the middle may run to its end in there, and is still this task. */
+static void task_give_up(struct coro_task *task)
+{
+    struct weft_loop *loop = task_home(task);
+    if (!loop_is_here(loop)) { /* whoever woke the task last found its loop closed */
+        task_let_go(task);
+        return;
+    }
+    weft_task_ref(&task->base);
+    struct weft_task *outer_task = task_get_current(loop);
+    task_set_current(loop, &task->base);
+    struct weft_context *outer = context_swap_current(task->base.future.context);
+    task_let_go(task);
+    task->base.future.context = context_swap_current(outer);
+    task_set_current(loop, outer_task);
+    weft_task_unref(&task->base);
+}
+
 static void task_destroy(struct weft_task *base)
 {
     weft_free(coro_task(base));
@@ -189,7 +207,7 @@ static int task_run(struct weft_work *work)
     if (!weft_loop_is_closed(task_home(task)))
         return task_step(task);
     (void)task_resume_status(task);
-    task_let_go(task);
+    task_give_up(task);
     return 0;
 }
 
@@ -290,7 +308,7 @@ static void task_abandon(struct weft_task *base)
     if (!was_hanging)
         return; /* its work is in a queue of the loop, or about to be */
     weft_future_unref(future);
-    task_let_go(task);
+    task_give_up(task);
 }
 
 static const struct weft_task_ops coro_task_ops = {
