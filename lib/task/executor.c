@@ -184,16 +184,19 @@ static void job_destroy(struct weft_future *future)
 
 static const struct weft_future_ops job_ops = {.size = sizeof(job_ops), .cancel = job_cancel, .destroy = job_destroy};
 
+/* Counted before its future tells, and running until it has told: who waits for the one or the other sees both. */
 void executor_run(struct executor_job *job)
 {
     struct weft_executor *executor = job->executor;
     void *value = NULL;
     int status = job->fn(job->arg, &value);
+    pthread_mutex_lock(&executor->mutex);
+    executor->counters.completed++;
+    pthread_mutex_unlock(&executor->mutex);
     /* Whoever cancelled meanwhile has won, and the result is dropped. */
     (void)(status < 0 ? weft_future_set_exception(&job->future, status) : weft_future_set_result(&job->future, value));
     pthread_mutex_lock(&executor->mutex);
     executor->counters.running--;
-    executor->counters.completed++;
     executor_settle(executor);
     pthread_mutex_unlock(&executor->mutex);
     weft_future_unref(&job->future);
