@@ -95,11 +95,10 @@ struct readiness_window readiness_window(const struct readiness *readiness, cons
 static void read_shift_adapt(struct weft_file *file, size_t count)
 {
     size_t asked = (size_t)1 << file->read_shift;
-    if (count == asked && file->read_shift < READ_SHIFT_MAX) {
+    if (count == asked && file->read_shift < READ_SHIFT_MAX)
         file->read_shift++;
-    } else if (count < asked / 4 && file->read_shift > READ_SHIFT_MIN) {
+    else if (count < asked / 4 && file->read_shift > READ_SHIFT_MIN)
         file->read_shift--;
-    }
 }
 
 /*
@@ -115,9 +114,8 @@ static void recv_note(struct readiness *readiness, struct weft_operation *operat
         read_shift_adapt(file, count);
     }
     bool is_empty = count < window.len && file->kind == WEFT_FILE_STREAM;
-    if (is_empty && (file->state & CLAIM_FILE_WATCHED) != 0 && (file->ready & WEFT_FILE_HANGUP) == 0) {
+    if (is_empty && (file->state & CLAIM_FILE_WATCHED) != 0 && (file->ready & WEFT_FILE_HANGUP) == 0)
         file->ready &= (uint8_t)~WEFT_FILE_READABLE;
-    }
 }
 
 static int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
@@ -127,9 +125,8 @@ static int operation_attempt(struct readiness *readiness, struct weft_operation 
     if (result == READINESS_WOULD_BLOCK) {
         bool is_read = claim_side(operation) == WEFT_FILE_READABLE;
         file->ready &= (uint8_t) ~(is_read ? WEFT_FILE_READABLE | WEFT_FILE_HANGUP : WEFT_FILE_WRITABLE);
-        if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0) {
+        if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0)
             return -EAGAIN; /* No event will ever come. */
-        }
     } else if (operation->kind == WEFT_OP_RECV && result > 0) {
         recv_note(readiness, operation, (size_t)result);
     }
@@ -140,12 +137,10 @@ static int operation_attempt(struct readiness *readiness, struct weft_operation 
 
 static void file_close(struct readiness *readiness, struct weft_file *file, bool keeps_fd)
 {
-    if ((file->state & CLAIM_FILE_WATCHED) != 0) {
+    if ((file->state & CLAIM_FILE_WATCHED) != 0)
         readiness->ops->unwatch(readiness, file);
-    }
-    if (!keeps_fd) {
+    if (!keeps_fd)
         readiness->ops->close(readiness, file);
-    }
     weft_file_init(file, keeps_fd ? file->fd : -1, (enum weft_file_kind)file->kind);
 }
 
@@ -161,9 +156,8 @@ static int operation_finish(struct readiness *readiness, struct weft_operation *
         return operation->callback(operation, result, 0);
     }
     *claim_slot(operation) = NULL;
-    if (file->close != NULL && file->read == NULL && file->write == NULL) {
+    if (file->close != NULL && file->read == NULL && file->write == NULL)
         operation_enqueue(readiness, file->close);
-    }
     return operation->callback(operation, result, 0);
 }
 
@@ -178,12 +172,10 @@ static int submit_close(struct readiness *readiness, struct weft_operation *oper
     file->state |= CLAIM_FILE_CLOSING;
     file->close = operation;
     operation_pend(readiness, operation);
-    if (file->read != NULL) {
+    if (file->read != NULL)
         readiness_cancel(&readiness->base, file->read);
-    }
-    if (file->write != NULL) {
+    if (file->write != NULL)
         readiness_cancel(&readiness->base, file->write);
-    }
     return -EINPROGRESS;
 }
 
@@ -203,14 +195,13 @@ static int file_watch(struct readiness *readiness, struct weft_file *file)
     return status;
 }
 
-/* Cached readiness says nothing about a connect, and a poll is asked by who reads behind our back. */
+/* A clear bit means that an event is on its way. But it says nothing about what does not wait for the file to become writable. */
 static bool is_worth_an_attempt(const struct weft_operation *operation)
 {
-    if (claim_is_multishot(operation)) {
+    if (claim_is_multishot(operation))
         return false;
-    }
-    return operation->kind == WEFT_OP_CONNECT || operation->kind == WEFT_OP_POLL || operation->kind == WEFT_OP_SHUTDOWN ||
-           (operation->file->ready & claim_side(operation)) != 0;
+    bool waits_for_its_side = operation->kind != WEFT_OP_CONNECT && operation->kind != WEFT_OP_SHUTDOWN;
+    return !waits_for_its_side || (operation->file->ready & claim_side(operation)) != 0;
 }
 
 static int submit_side(struct readiness *readiness, struct weft_operation *operation)
@@ -225,20 +216,17 @@ static int submit_side(struct readiness *readiness, struct weft_operation *opera
         }
     }
     int status = was_known ? 0 : file_watch(readiness, file);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
-    if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0 && !claim_is_multishot(operation)) {
+    if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0 && !claim_is_multishot(operation))
         return -EAGAIN;
-    }
     *claim_slot(operation) = operation;
     operation_pend(readiness, operation);
     if (claim_is_multishot(operation)) {
         bool is_reported = !was_known && (file->state & CLAIM_FILE_WATCHED) != 0;
         file->ready &= (uint8_t) ~(is_reported ? WEFT_FILE_READABLE : 0); /* The kernel reports what it finds when it begins to watch. */
-        if ((file->ready & WEFT_FILE_READABLE) != 0) {
+        if ((file->ready & WEFT_FILE_READABLE) != 0)
             operation_enqueue(readiness, operation);
-        }
     }
     return -EINPROGRESS;
 }
@@ -247,23 +235,20 @@ int readiness_submit(struct weft_poller *poller, struct weft_operation *operatio
 {
     struct readiness *readiness = readiness_of(poller);
     int status = claim_begin(poller, operation);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     poller->counters.submits++;
     return operation->kind == WEFT_OP_CLOSE ? submit_close(readiness, operation) : submit_side(readiness, operation);
 }
 
 int readiness_cancel(struct weft_poller *poller, struct weft_operation *operation)
 {
-    if (operation->state == IDLE || operation->kind == WEFT_OP_CLOSE || operation->file->poller != poller) {
+    if (operation->state == IDLE || operation->kind == WEFT_OP_CLOSE || operation->file->poller != poller)
         return -ENOENT;
-    }
     bool is_waiting = operation->state == WAITING;
     operation->state |= CANCELLED;
-    if (is_waiting) {
+    if (is_waiting)
         operation_enqueue(readiness_of(poller), operation);
-    }
     return 0;
 }
 
@@ -271,20 +256,17 @@ int readiness_cancel(struct weft_poller *poller, struct weft_operation *operatio
 
 static void side_event(struct readiness *readiness, struct weft_operation *operation)
 {
-    if (operation != NULL && operation->state == WAITING) {
+    if (operation != NULL && operation->state == WAITING)
         operation_enqueue(readiness, operation);
-    }
 }
 
 void readiness_event(struct readiness *readiness, struct weft_file *file, unsigned bits)
 {
     file->ready |= (uint8_t)bits;
-    if ((bits & (WEFT_FILE_READABLE | WEFT_FILE_HANGUP)) != 0) {
+    if ((bits & (WEFT_FILE_READABLE | WEFT_FILE_HANGUP)) != 0)
         side_event(readiness, file->read);
-    }
-    if ((bits & WEFT_FILE_WRITABLE) != 0) {
+    if ((bits & WEFT_FILE_WRITABLE) != 0)
         side_event(readiness, file->write);
-    }
 }
 
 int readiness_take(struct readiness *readiness, struct weft_work_list *ready_out)
@@ -304,9 +286,8 @@ struct budget {
 static bool budget_spend(struct budget *budget, const struct weft_operation *operation, int result)
 {
     budget->count++;
-    if (operation->kind == WEFT_OP_ACCEPT) {
+    if (operation->kind == WEFT_OP_ACCEPT)
         return budget->count < ACCEPTS_MAX;
-    }
     budget->bytes += (size_t)result;
     return budget->count < RECVS_MAX && budget->bytes < RECV_BYTES_MAX;
 }
@@ -316,12 +297,10 @@ static int run_multishot(struct readiness *readiness, struct weft_operation *ope
     struct budget budget = {0, 0};
     do {
         int result = operation_attempt(readiness, operation, false);
-        if (result == READINESS_WOULD_BLOCK) {
+        if (result == READINESS_WOULD_BLOCK)
             break;
-        }
-        if (result < 0 || (result == 0 && operation->kind == WEFT_OP_RECV)) {
+        if (result < 0 || (result == 0 && operation->kind == WEFT_OP_RECV))
             return operation_finish(readiness, operation, result);
-        }
         bool has_budget = budget_spend(&budget, operation, result);
         operation->state = RUNNING;
         readiness->base.counters.completes++;
@@ -351,15 +330,12 @@ static int operation_run(struct weft_work *work)
 {
     struct weft_operation *operation = weft_container_of(work, struct weft_operation, work);
     struct readiness *readiness = readiness_of(operation->file->poller);
-    if (operation->kind == WEFT_OP_CLOSE) {
+    if (operation->kind == WEFT_OP_CLOSE)
         return operation_finish(readiness, operation, 0);
-    }
-    if ((operation->state & CANCELLED) != 0) {
+    if ((operation->state & CANCELLED) != 0)
         return run_cancelled(readiness, operation);
-    }
-    if (claim_is_multishot(operation)) {
+    if (claim_is_multishot(operation))
         return run_multishot(readiness, operation);
-    }
     int result = operation_attempt(readiness, operation, false);
     if (result == READINESS_WOULD_BLOCK) {
         operation_wait(operation);

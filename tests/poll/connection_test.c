@@ -99,9 +99,8 @@ Conformance(accept, multishot_takes_them_all_and_gives_way_between)
     struct weft_file listener;
     struct record record = {0};
     scene_listen(scene, &listener, &address);
-    for (int i = 0; i < CLIENTS; i++) {
+    for (int i = 0; i < CLIENTS; i++)
         connect_now(scene, &clients[i], &address);
-    }
     scene_settle(scene);
     weft_operation_accept(&record.operation, &listener, NULL, NULL, record_call);
     record.operation.flags |= WEFT_OP_MULTISHOT;
@@ -130,9 +129,8 @@ Conformance(accept, that_is_cancelled_leaves_the_connection_to_the_next)
     connect_now(scene, &client, &address);
     if (record.calls == 0) {
         struct weft_work_list ready = {NULL, NULL, 0};
-        while (ready.count == 0) {
+        while (ready.count == 0)
             CHECK(scene->poller->ops->wait(scene->poller, 1000000000, &ready) >= 0);
-        }
         CHECK_EQ(scene_cancel(scene, &record), 0); /* Ready, on its way, and not run. */
         struct weft_work *work = weft_work_list_pop(&ready);
         CHECK_EQ(work->run(work), 0);
@@ -156,9 +154,8 @@ Conformance(accept, multishot_cancelled_within_its_callback_loses_no_connection)
     struct weft_file listener, clients[3];
     struct record record = {.then = cancel_within, .scene = scene};
     scene_listen(scene, &listener, &address);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         connect_now(scene, &clients[i], &address);
-    }
     scene_settle(scene);
     weft_operation_accept(&record.operation, &listener, NULL, NULL, record_call);
     record.operation.flags |= WEFT_OP_MULTISHOT;
@@ -172,9 +169,8 @@ Conformance(accept, multishot_cancelled_within_its_callback_loses_no_connection)
         close_fd(scene, scene_submit(scene, &next));
     }
     scene_close(scene, &listener);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 3; i++)
         scene_close(scene, &clients[i]);
-    }
 }
 
 Conformance(connect, is_refused_where_nobody_listens)
@@ -212,9 +208,8 @@ Conformance(connect, that_is_cancelled_too_late_says_that_it_is_done)
     connect_start(scene, &record, &client, &address);
     if (record.calls == 0) {
         struct weft_work_list ready = {NULL, NULL, 0};
-        while (ready.count == 0) {
+        while (ready.count == 0)
             CHECK(scene->poller->ops->wait(scene->poller, 1000000000, &ready) >= 0);
-        }
         CHECK_EQ(scene_cancel(scene, &record), 0);
         struct weft_work *work = weft_work_list_pop(&ready);
         CHECK_EQ(work->run(work), 0);

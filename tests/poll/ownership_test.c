@@ -143,9 +143,8 @@ Conformance(cancel, between_ready_and_delivery_loses_no_byte)
     struct weft_work_list ready = {NULL, NULL, 0};
     recv_start(scene, &record);
     scene_send(scene, &scene->far, "kept");
-    while (ready.count == 0) {
+    while (ready.count == 0)
         CHECK(scene->poller->ops->wait(scene->poller, 1000000000, &ready) >= 0);
-    }
     CHECK_EQ(scene_cancel(scene, &record), 0);
     struct weft_work *work = weft_work_list_pop(&ready);
     CHECK_EQ(work->run(work), 0);
@@ -168,9 +167,8 @@ Conformance(cancel, before_the_bytes_arrive_loses_none)
 
 static void cancel_itself(struct record *record)
 {
-    if (record->flags != 0) {
+    if (record->flags != 0)
         CHECK_EQ(scene_cancel(record->scene, record), 0);
-    }
 }
 
 Conformance(cancel, within_a_multishot_callback_keeps_the_rest)
@@ -243,9 +241,8 @@ Conformance(close, lets_the_peer_read_all_that_was_sent)
 
 static void close_within(struct record *record)
 {
-    if (record->flags != 0) {
+    if (record->flags != 0)
         CHECK_EQ(scene_submit(record->scene, record->arg), -EINPROGRESS);
-    }
 }
 
 Conformance(close, within_a_multishot_callback)
@@ -267,9 +264,8 @@ Conformance(close, of_a_ready_operation_waits_for_its_delivery)
     struct weft_work_list ready = {NULL, NULL, 0};
     recv_start(scene, &record);
     scene_send(scene, &scene->far, "x");
-    while (ready.count == 0) {
+    while (ready.count == 0)
         CHECK(scene->poller->ops->wait(scene->poller, 1000000000, &ready) >= 0);
-    }
     weft_operation_close(&closing.operation, &scene->near, record_call);
     CHECK_EQ(scene_submit(scene, &closing), -EINPROGRESS);
     CHECK_EQ(scene_turn(scene, 0), 0);
@@ -324,9 +320,8 @@ Conformance(close, then_free_all_within_the_last_callback)
     connection->record.operation.flags |= WEFT_OP_MULTISHOT;
     CHECK_EQ(scene_submit(scene, &connection->record), -EINPROGRESS);
     scene_close(scene, &scene->far);
-    while (scene->poller->pending_count > 0) {
+    while (scene->poller->pending_count > 0)
         scene_turn(scene, 1000000000);
-    }
     scene->near.fd = -1;
 }
 
@@ -339,17 +334,15 @@ Conformance(close, then_free_all_within_the_callback_of_the_close)
     CHECK_EQ(scene_submit(scene, &connection->record), -EINPROGRESS);
     weft_operation_close(&connection->closing.operation, &connection->file, record_call);
     CHECK_EQ(scene_submit(scene, &connection->closing), -EINPROGRESS);
-    while (scene->poller->pending_count > 0) {
+    while (scene->poller->pending_count > 0)
         scene_turn(scene, 1000000000);
-    }
     scene->near.fd = -1;
 }
 
 static void receive_again(struct record *record)
 {
-    if (record->calls < 3) {
+    if (record->calls < 3)
         recv_start(record->scene, record);
-    }
 }
 
 Conformance(callback, may_submit_its_operation_again)

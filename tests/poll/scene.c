@@ -88,9 +88,8 @@ void scene_run(enum backend backend, void (*body)(struct scene *scene))
     scene_close(&scene, &scene.near);
     scene_close(&scene, &scene.far);
     CHECK_EQ(scene.poller->pending_count, 0);
-    if (is_sim(&scene)) {
+    if (is_sim(&scene))
         CHECK_EQ(sim_world_count(scene.world), 0);
-    }
     ops->ops()->fini(scene.poller);
     weft_free(scene.poller);
     sim_world_destroy(scene.world);
@@ -101,19 +100,15 @@ int record_call(struct weft_operation *operation, int result, unsigned flags)
     struct record *record = weft_container_of(operation, struct record, operation);
     record->result = result;
     record->flags = flags;
-    if (record->calls < 128) {
+    if (record->calls < 128)
         record->results[record->calls] = result;
-    }
     record->calls++;
-    for (int i = 0; operation->kind == WEFT_OP_RECV && operation->args.bytes.buf == NULL && i < result; i++, record->bytes_count++) {
-        if (record->bytes_count < sizeof(record->bytes)) {
+    for (int i = 0; operation->kind == WEFT_OP_RECV && operation->args.bytes.buf == NULL && i < result; i++, record->bytes_count++)
+        if (record->bytes_count < sizeof(record->bytes))
             record->bytes[record->bytes_count] = ((const unsigned char *)operation->lent)[i];
-        }
-    }
     int status = record->status;
-    if (record->then != NULL) {
+    if (record->then != NULL)
         record->then(record);
-    }
     return status;
 }
 
@@ -133,9 +128,8 @@ int scene_turn(struct scene *scene, int64_t timeout_ns)
     int count = scene->poller->ops->wait(scene->poller, timeout_ns, &ready);
     CHECK(count >= 0);
     CHECK_EQ(ready.count, count);
-    for (struct weft_work *work; (work = weft_work_list_pop(&ready)) != NULL;) {
+    for (struct weft_work *work; (work = weft_work_list_pop(&ready)) != NULL;)
         work->run(work);
-    }
     return count;
 }
 
@@ -150,9 +144,8 @@ void scene_await(struct scene *scene, const struct record *record, int calls)
 
 void scene_settle(struct scene *scene)
 {
-    if (is_sim(scene)) {
+    if (is_sim(scene))
         sim_world_advance(scene->world, sim_world_now(scene->world) + 10000000);
-    }
     while (scene_turn(scene, scene->backend == BACKEND_epoll_tcp ? 5000000 : 0) > 0) {
     }
 }
@@ -167,9 +160,8 @@ void scene_send(struct scene *scene, struct weft_file *file, const char *text)
 static int scene_result(struct scene *scene, struct record *record)
 {
     int result = scene_submit(scene, record);
-    if (result != -EINPROGRESS) {
+    if (result != -EINPROGRESS)
         return result;
-    }
     scene_await(scene, record, record->calls + 1);
     return record->result;
 }
@@ -182,9 +174,8 @@ size_t scene_recv(struct scene *scene, struct weft_file *file, void *buf, size_t
         weft_operation_recv(&record.operation, file, (char *)buf + total, len - total, record_call);
         int count = scene_result(scene, &record);
         CHECK(count >= 0);
-        if (count == 0) {
+        if (count == 0)
             break;
-        }
         total += (size_t)count;
     }
     return total;
@@ -235,21 +226,19 @@ void scene_listen(struct scene *scene, struct weft_file *file, struct scene_addr
 
 void scene_socket(struct scene *scene, struct weft_file *file)
 {
-    if (is_sim(scene)) {
+    if (is_sim(scene))
         CHECK_EQ(sim_socket(scene->world, file), 0);
-    } else {
+    else
         weft_file_init(file, socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), WEFT_FILE_STREAM);
-    }
 }
 
 void scene_nobody(struct scene *scene, struct scene_address *address_out)
 {
     memset(address_out, 0, sizeof(*address_out));
-    if (is_sim(scene)) {
+    if (is_sim(scene))
         sim_address(address_out, 81);
-    } else {
+    else
         close(tcp_listen(address_out));
-    }
 }
 
 void scene_accepted(struct weft_file *file, int fd)

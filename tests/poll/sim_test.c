@@ -313,9 +313,8 @@ static void transfer_go_on(struct record *record)
     struct transfer *transfer = record->arg;
     CHECK(record->result > 0);
     transfer->sent += (size_t)record->result;
-    if (transfer->sent < PATTERN_BYTES) {
+    if (transfer->sent < PATTERN_BYTES)
         transfer_send(transfer);
-    }
 }
 
 static int transfer_received(struct weft_operation *operation, int result, unsigned flags)
@@ -339,9 +338,8 @@ static uint64_t transfer_run(uint64_t seed)
     struct sim_options options = {.size = sizeof(options), .seed = seed, .latency_max_ns = 10000, .short_read_permille = 300};
     open_scene(&scene, &options, 1000);
     transfer = (struct transfer){.scene = &scene, .sender = {.then = transfer_go_on, .arg = &transfer}};
-    for (size_t i = 0; i < PATTERN_BYTES; i++) {
+    for (size_t i = 0; i < PATTERN_BYTES; i++)
         transfer.out[i] = (unsigned char)(i * 31 + i / 251);
-    }
     struct record receiver = {.arg = &transfer};
     weft_operation_recv(&receiver.operation, &scene.near, NULL, 500, transfer_received);
     receiver.operation.flags |= WEFT_OP_MULTISHOT;
@@ -360,9 +358,8 @@ static uint64_t transfer_run(uint64_t seed)
 
 Test(sim, moves_every_byte_in_order_whatever_the_seed, .timeout = 5)
 {
-    for (uint64_t seed = 0; seed < 200; seed++) {
+    for (uint64_t seed = 0; seed < 200; seed++)
         transfer_run(seed);
-    }
 }
 
 Test(sim, does_the_same_for_the_same_seed, .timeout = 5)
@@ -393,22 +390,17 @@ static int everything_once(void)
     struct weft_file near, far, listener, client;
     struct scene_address address = {.len = 2};
     struct sim_world *world = sim_world_create(NULL);
-    if (world == NULL) {
+    if (world == NULL)
         return -ENOMEM;
-    }
     int status = sim_pair(world, &near, &far, 0);
-    if (status == 0) {
+    if (status == 0)
         status = sim_listen(world, &listener, scene_sockaddr(&address), address.len, 4);
-    }
-    if (status == 0) {
+    if (status == 0)
         status = sim_connect(world, &client, scene_sockaddr(&address), address.len);
-    }
-    if (status == 0) {
+    if (status == 0)
         status = sim_script(world, &near, &(struct sim_step){.kind = WEFT_OP_RECV, .nth = 1, .error = -EIO});
-    }
-    if (status == 0) {
+    if (status == 0)
         status = sim_socket(world, &client);
-    }
     sim_world_destroy(world);
     return status;
 }
@@ -436,9 +428,8 @@ Test(sim, poller_without_a_world_makes_its_own, .timeout = 5)
     for (uint64_t n = 1;; n++) {
         oom_start(n);
         int status = weft_poller_init(poller, ops, NULL);
-        if (!oom_stop()) {
+        if (!oom_stop())
             break;
-        }
         CHECK_EQ(status, -ENOMEM);
         CHECK_EQ(oom_live(), 1);
     }

@@ -125,9 +125,8 @@ Conformance(recv, multishot_finds_the_end_that_came_with_the_bytes)
     weft_operation_recv(&record.operation, &scene->near, NULL, 0, record_call);
     record.operation.flags |= WEFT_OP_MULTISHOT;
     CHECK_EQ(scene_submit(scene, &record), -EINPROGRESS);
-    while ((record.calls == 0 || record.flags != 0) && record.calls < 10) {
+    while ((record.calls == 0 || record.flags != 0) && record.calls < 10)
         scene_await(scene, &record, record.calls + 1);
-    }
     CHECK_EQ(record.result, 0);
     CHECK_EQ(record.bytes_count, 3);
 }
@@ -328,9 +327,8 @@ Conformance(recv, multishot_gives_way_when_its_budget_is_used_up)
     CHECK_EQ(scene->poller->counters.requeues, 1);
     CHECK_EQ(scene_turn(scene, -1), 1); /* It does not sleep. */
     CHECK_EQ(record.calls, 64);
-    while (record.bytes_count < CHUNK * CHUNKS) {
+    while (record.bytes_count < CHUNK * CHUNKS)
         scene_turn(scene, 1000000000);
-    }
     scene_close(scene, &scene->near);
     CHECK_EQ(record.result, -ECANCELED);
 }

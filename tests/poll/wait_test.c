@@ -24,9 +24,8 @@ Conformance(wait, does_not_sleep_when_told_not_to)
 {
     uint64_t before_ns = now(scene);
     CHECK_EQ(scene_turn(scene, 0), 0);
-    if (scene->world != NULL) {
+    if (scene->world != NULL)
         CHECK_EQ(now(scene), before_ns);
-    }
 }
 
 Conformance(wait, sleeps_its_timeout_and_no_less)
@@ -51,9 +50,8 @@ Conformance(wait, hands_over_operations_in_the_order_in_which_they_became_ready)
     CHECK_EQ(scene_submit(scene, &receiving), -EINPROGRESS);
     CHECK_EQ(scene_cancel(scene, &cancelled), 0);
     scene_send(scene, &scene->far, "x");
-    while (ready.count < 2) {
+    while (ready.count < 2)
         CHECK(scene->poller->ops->wait(scene->poller, 1000000000, &ready) >= 0);
-    }
     CHECK(weft_work_list_pop(&ready) == &cancelled.operation.work);
     CHECK(weft_work_list_pop(&ready) == &receiving.operation.work);
     cancelled.operation.work.run(&cancelled.operation.work);
@@ -86,9 +84,8 @@ Conformance(wake, before_the_wait_is_not_lost)
 
 Conformance(wake, costs_one_system_call_however_many_there_are)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 1000; i++)
         wake(scene);
-    }
     CHECK_EQ(scene->poller->counters.wakes, 1);
     CHECK_EQ(scene_turn(scene, -1), 0);
     wake(scene);
@@ -118,9 +115,8 @@ static void *post_all(void *arg)
     for (uint32_t i = 1; i <= POSTS; i++) {
         weft_atomic_store_relaxed(&posting->posted, i); /* wake itself must publish it */
         wake(posting->scene);
-        while ((i & 15) == 0 && weft_atomic_load_relaxed(&posting->seen) != i) {
+        while ((i & 15) == 0 && weft_atomic_load_relaxed(&posting->seen) != i)
             weft_atomic_pause();
-        }
     }
     return NULL;
 }
@@ -186,9 +182,8 @@ Conformance(wake, works_from_a_signal_handler)
     poller_to_wake = scene->poller;
     CHECK_EQ(sigaction(SIGUSR1, &action, NULL), 0);
     CHECK_EQ(pthread_create(&thread, NULL, signal_send, &self), 0);
-    while (scene->poller->counters.wakes == 0) {
+    while (scene->poller->counters.wakes == 0)
         scene_turn(scene, -1);
-    }
     CHECK_EQ(pthread_join(thread, NULL), 0);
 }
 
