@@ -18,10 +18,10 @@ PUBLIC_HEADERS = {
     "base": ["atomic", "context", "memory", "status", "work"],
     "poll/operation": ["operation"],
     "poll": ["poller"],
-    "loop": ["handle", "loop", "signal", "timer"],
-    "task": ["channel", "coro", "executor", "fiber", "future", "group", "job", "queue", "registry", "step", "sync", "task"],
-    "net": ["protocol", "resolve", "server", "stream", "subprocess", "tls", "transport"],
-    "runtime": ["runtime", "weft"],
+    "loop": ["loop", "timer"],
+    "task": ["coro", "executor", "fiber", "future", "gather", "group", "step", "task"],
+    "net": ["protocol", "resolve", "server", "stream", "transport"],
+    "runtime": ["runtime"],
 }
 
 # Strict enough for everybody's code; C only where the option is.
