@@ -70,7 +70,8 @@ struct weft_poller_ops {
     /*
      * Begin `operation`. Called by the loop's thread; does not block.
      *
-     * Returns what it came to, >= 0 or -errno, if that is known at once: the callback is not called, and the operation is still the caller's.
+     * Returns what it came to, >= 0 or -errno, if that is known at once: the callback is not called, and the operation is the
+     * caller's as before.
      * -EINPROGRESS: it is pending and belongs to the poller until its last callback. Errors of its own: -EBUSY (that side of the file has
      * one already), -EBADF (the file is closed or closing), -EXDEV (the file is bound to another poller), -EINVAL (arguments that no
      * backend takes), -ENOMEM. A multishot operation never comes to something at once, only to an error of these.
@@ -88,8 +89,8 @@ struct weft_poller_ops {
 
     /*
      * Sleep until an operation is ready, a wake comes or `timeout_ns` is over (negative: no limit; 0: only look), and push the works of
-     * what is ready behind those in `ready_out`. Called by the loop's thread; the one slot that blocks. It calls no callback: the loop runs each
-     * work, in this order, before its next wait or after it. May return early with nothing; a signal is no error.
+     * what is ready behind those in `ready_out`. Called by the loop's thread; the one slot that blocks. It calls no callback: the loop runs
+     * each work, in this order, before its next wait or after it. May return early with nothing; a signal is no error.
      *
      * Returns the count of works pushed, or -errno if the poller itself is broken.
      */

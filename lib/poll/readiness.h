@@ -1,8 +1,8 @@
 /*
  * Readiness: completed operations made of readiness, for backends whose kernel only says "try now".
  *
- * A backend embeds `struct readiness` first in its state, brings four functions (attempt, watch, unwatch, close) and calls readiness_event()
- * for what its kernel reports. All the rest is here: who waits for which side, what a cancel may say, multishot budgets, lent memory, the
+ * A backend embeds `struct readiness` first in its state, brings four functions (attempt, watch, unwatch, close) and calls
+ * readiness_event() for what its kernel reports. All the rest is here: who waits for which side, what a cancel may say, multishot budgets, lent memory, the
  * order of a close. Ready operations gather in one list, which each wait hands to the loop; running their work makes the attempt.
  *
  *      submit ─ attempt ─ result                             event, or a cancel, or budget used up
