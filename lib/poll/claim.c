@@ -74,18 +74,14 @@ int claim_begin(struct weft_poller *poller, struct weft_operation *operation)
 {
     struct weft_file *file = operation->file;
     assert(operation->callback != NULL && operation->state == 0);
-    if (!args_are_valid(operation) || !flags_are_valid(operation)) {
+    if (!args_are_valid(operation) || !flags_are_valid(operation))
         return -EINVAL;
-    }
-    if (file->fd < 0 || (file->state & CLAIM_FILE_CLOSING) != 0) {
+    if (file->fd < 0 || (file->state & CLAIM_FILE_CLOSING) != 0)
         return -EBADF;
-    }
-    if (file->poller != NULL && file->poller != poller) {
+    if (file->poller != NULL && file->poller != poller)
         return -EXDEV;
-    }
-    if (operation->kind != WEFT_OP_CLOSE && *claim_slot(operation) != NULL) {
+    if (operation->kind != WEFT_OP_CLOSE && *claim_slot(operation) != NULL)
         return -EBUSY;
-    }
     file->poller = poller;
     return 0;
 }

@@ -52,9 +52,8 @@ static int epoll_add(struct epoll_poller *epoll, int fd, uint32_t events, uint64
 static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
 {
     struct readiness_window window = {NULL, 0};
-    if (operation->kind == WEFT_OP_RECV) {
+    if (operation->kind == WEFT_OP_RECV)
         window = readiness_window(readiness, operation);
-    }
     return try_operation(operation, window, is_first);
 }
 
@@ -62,13 +61,11 @@ static int file_watch(struct readiness *readiness, struct weft_file *file)
 {
     struct epoll_poller *epoll = epoll_of(&readiness->base);
     int status = tags_add(&epoll->tags, file);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     status = epoll_add(epoll, file->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP, tags_of(file));
-    if (status < 0) {
+    if (status < 0)
         tags_remove(&epoll->tags, file);
-    }
     return status;
 }
 
@@ -93,12 +90,10 @@ static const struct readiness_ops epoll_readiness_ops = {file_attempt, file_watc
 static void epoll_fini(struct weft_poller *poller)
 {
     struct epoll_poller *epoll = epoll_of(poller);
-    if (epoll->events == NULL) {
+    if (epoll->events == NULL)
         return; /* Never initialised. */
-    }
-    if (epoll->fd >= 0) {
+    if (epoll->fd >= 0)
         close(epoll->fd);
-    }
     waker_fini(&epoll->waker);
     tags_fini(&epoll->tags);
     readiness_fini(&epoll->readiness);
@@ -109,13 +104,11 @@ static void epoll_fini(struct weft_poller *poller)
 static int epoll_open(struct epoll_poller *epoll)
 {
     epoll->fd = epoll_create1(EPOLL_CLOEXEC);
-    if (epoll->fd < 0) {
+    if (epoll->fd < 0)
         return -errno;
-    }
     int status = waker_init(&epoll->waker);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     return epoll_add(epoll, epoll->waker.fd, EPOLLIN, WAKER_TAG);
 }
 
@@ -127,16 +120,13 @@ static int epoll_init(struct weft_poller *poller, const struct weft_poller_optio
     epoll->events_max = options != NULL && options->events_max != 0 ? options->events_max : EVENTS_MAX_DEFAULT;
     epoll->events_max = epoll->events_max > EVENTS_MAX ? EVENTS_MAX : epoll->events_max;
     epoll->events = weft_calloc(epoll->events_max, sizeof(*epoll->events));
-    if (epoll->events == NULL) {
+    if (epoll->events == NULL)
         return -ENOMEM;
-    }
     int status = readiness_init(&epoll->readiness, &epoll_readiness_ops);
-    if (status == 0) {
+    if (status == 0)
         status = epoll_open(epoll);
-    }
-    if (status < 0) {
+    if (status < 0)
         epoll_fini(poller);
-    }
     return status;
 }
 
@@ -152,9 +142,8 @@ static int epoll_sleep(struct epoll_poller *epoll, int64_t timeout_ns)
     if (timeout_ns > 0 && !epoll->has_no_pwait2) {
         struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000), .tv_nsec = (long)(timeout_ns % 1000000000)};
         int count = epoll_pwait2(epoll->fd, epoll->events, (int)epoll->events_max, &timeout, NULL);
-        if (count >= 0 || (errno != ENOSYS && errno != EPERM)) {
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return count;
-        }
         epoll->has_no_pwait2 = true;
     }
     int timeout_ms = timeout_ns < 0 ? -1 : timeout_in_ms(timeout_ns);
@@ -164,18 +153,14 @@ static int epoll_sleep(struct epoll_poller *epoll, int64_t timeout_ns)
 static unsigned ready_bits(uint32_t events)
 {
     unsigned bits = 0;
-    if ((events & EPOLLIN) != 0) {
+    if ((events & EPOLLIN) != 0)
         bits |= WEFT_FILE_READABLE;
-    }
-    if ((events & EPOLLOUT) != 0) {
+    if ((events & EPOLLOUT) != 0)
         bits |= WEFT_FILE_WRITABLE;
-    }
-    if ((events & EPOLLRDHUP) != 0) {
+    if ((events & EPOLLRDHUP) != 0)
         bits |= WEFT_FILE_READABLE | WEFT_FILE_HANGUP;
-    }
-    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0)
         bits |= WEFT_FILE_READABLE | WEFT_FILE_WRITABLE | WEFT_FILE_HANGUP;
-    }
     return bits;
 }
 
@@ -198,9 +183,8 @@ static int epoll_wait_events(struct weft_poller *poller, int64_t timeout_ns, str
     struct epoll_poller *epoll = epoll_of(poller);
     poller->counters.waits++;
     int count = epoll_sleep(epoll, readiness_has_ready(&epoll->readiness) ? 0 : timeout_ns);
-    if (count < 0 && errno != EINTR) {
+    if (count < 0 && errno != EINTR)
         return -errno;
-    }
     for (int i = 0; i < count; i++) {
         poller->counters.events++;
         epoll_event_take(epoll, &epoll->events[i]);
@@ -210,9 +194,8 @@ static int epoll_wait_events(struct weft_poller *poller, int64_t timeout_ns, str
 
 static void epoll_wake(struct weft_poller *poller)
 {
-    if (waker_wake(&epoll_of(poller)->waker)) {
+    if (waker_wake(&epoll_of(poller)->waker))
         weft_atomic_add_relaxed(&poller->counters.wakes, 1);
-    }
 }
 
 static uint64_t epoll_now(struct weft_poller *poller)

@@ -18,9 +18,8 @@ static int ops_check(const struct weft_poller_ops *ops)
 int weft_poller_init(struct weft_poller *poller, const struct weft_poller_ops *ops, const struct weft_poller_options *options)
 {
     int status = ops_check(ops);
-    if (status < 0) {
+    if (status < 0)
         return status;
-    }
     poller->ops = ops;
     return ops->init(poller, options);
 }

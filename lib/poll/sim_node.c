@@ -27,16 +27,13 @@ struct sim_node *sim_node_peer(const struct sim_node *node)
 /* The lowest id that is free, as a kernel would do it, so that stale names are reused soon. */
 static int id_find(struct sim_world *world)
 {
-    for (int id = 0; id < world->nodes_max; id++) {
-        if (world->nodes[id] == NULL) {
+    for (int id = 0; id < world->nodes_max; id++)
+        if (world->nodes[id] == NULL)
             return id;
-        }
-    }
     int nodes_max = world->nodes_max == 0 ? 16 : world->nodes_max * 2;
     struct sim_node **nodes = weft_realloc(world->nodes, (size_t)nodes_max * sizeof(struct sim_node *));
-    if (nodes == NULL) {
+    if (nodes == NULL)
         return -ENOMEM;
-    }
     memset(nodes + world->nodes_max, 0, (size_t)(nodes_max - world->nodes_max) * sizeof(struct sim_node *));
     int id = world->nodes_max;
     world->nodes = nodes;
@@ -48,9 +45,8 @@ struct sim_node *sim_node_create(struct sim_world *world, enum sim_node_kind kin
 {
     int id = id_find(world);
     struct sim_node *node = id < 0 || sim_reserve(world, 1) < 0 ? NULL : weft_calloc(1, sizeof(*node));
-    if (node == NULL) {
+    if (node == NULL)
         return NULL;
-    }
     size_t chosen = capacity != 0 ? capacity : world->options.capacity;
     node->in.capacity = chosen != 0 ? chosen : CAPACITY_DEFAULT;
     node->in.bytes = weft_malloc(node->in.capacity);
@@ -88,9 +84,8 @@ void sim_node_destroy(struct sim_node *node)
         peer->peer = -1;
         sim_node_edge(peer, 0);
     }
-    for (struct sim_node *accepted; (accepted = sim_node_accept(node)) != NULL;) {
+    for (struct sim_node *accepted; (accepted = sim_node_accept(node)) != NULL;)
         sim_node_destroy(accepted);
-    }
     script_free(node);
     world->nodes[node->id] = NULL;
     world->node_count--;
@@ -113,22 +108,17 @@ void sim_node_join(struct sim_node *node, struct sim_node *peer)
 unsigned sim_node_ready(const struct sim_node *node)
 {
     unsigned bits = 0;
-    if (node->kind == SIM_LISTENER) {
+    if (node->kind == SIM_LISTENER)
         return node->backlog_count > 0 ? WEFT_FILE_READABLE : 0;
-    }
-    if (node->in.arrived > 0) {
+    if (node->in.arrived > 0)
         bits |= WEFT_FILE_READABLE;
-    }
-    if (node->in.is_ended) {
+    if (node->in.is_ended)
         bits |= WEFT_FILE_READABLE | WEFT_FILE_HANGUP;
-    }
-    if (node->is_reset) {
+    if (node->is_reset)
         bits |= WEFT_FILE_READABLE | WEFT_FILE_WRITABLE | WEFT_FILE_HANGUP;
-    }
     struct sim_node *peer = sim_node_peer(node);
-    if (node->kind == SIM_STREAM && (peer == NULL || peer->in.filled < peer->in.capacity)) {
+    if (node->kind == SIM_STREAM && (peer == NULL || peer->in.filled < peer->in.capacity))
         bits |= WEFT_FILE_WRITABLE;
-    }
     return bits;
 }
 
@@ -146,18 +136,16 @@ static void bytes_arrive(struct sim_node *node, size_t count)
 {
     size_t *where = node->is_cut ? &node->in.held : &node->in.arrived;
     *where += count;
-    if (!node->is_cut) {
+    if (!node->is_cut)
         sim_node_edge(node, 0);
-    }
 }
 
 static void end_arrives(struct sim_node *node)
 {
     bool *which = node->is_cut ? &node->in.is_end_held : &node->in.is_ended;
     *which = true;
-    if (!node->is_cut) {
+    if (!node->is_cut)
         sim_node_edge(node, 0);
-    }
 }
 
 /* The delay of the next thing that goes into `pipe`: its own latency, but not before what is on its way. */
@@ -176,18 +164,16 @@ size_t sim_node_write(struct sim_node *node, const unsigned char *buf, size_t le
     size_t count = len < room ? len : room;
     size_t tail = (pipe->head + pipe->filled) % pipe->capacity;
     size_t before_wrap = count < pipe->capacity - tail ? count : pipe->capacity - tail;
-    if (count == 0) {
+    if (count == 0)
         return 0;
-    }
     memcpy(pipe->bytes + tail, buf, before_wrap);
     memcpy(pipe->bytes, buf + before_wrap, count - before_wrap);
     pipe->filled += count;
     uint64_t delay_ns = pipe_delay(node->world, pipe);
-    if (delay_ns == 0) {
+    if (delay_ns == 0)
         bytes_arrive(peer, count);
-    } else {
+    else
         sim_push(peer, delay_ns, SIM_ARRIVE, count);
-    }
     return count;
 }
 
@@ -203,25 +189,22 @@ size_t sim_node_read(struct sim_node *node, unsigned char *buf, size_t len)
     pipe->filled -= count;
     pipe->arrived -= count;
     struct sim_node *peer = sim_node_peer(node);
-    if (was_full && count > 0 && peer != NULL) {
+    if (was_full && count > 0 && peer != NULL)
         sim_node_edge(peer, 0);
-    }
     return count;
 }
 
 void sim_node_shut(struct sim_node *node)
 {
     struct sim_node *peer = sim_node_peer(node);
-    if (node->is_shut || peer == NULL) {
+    if (node->is_shut || peer == NULL)
         return;
-    }
     node->is_shut = true;
     uint64_t delay_ns = pipe_delay(node->world, &peer->in);
-    if (delay_ns == 0) {
+    if (delay_ns == 0)
         end_arrives(peer);
-    } else {
+    else
         sim_push(peer, delay_ns, SIM_END, 0);
-    }
 }
 
 void sim_node_reset(struct sim_node *node)
@@ -256,18 +239,16 @@ struct sim_node *sim_node_listener(const struct sim_world *world, const void *ad
 {
     for (int id = 0; id < world->nodes_max; id++) {
         struct sim_node *node = world->nodes[id];
-        if (node != NULL && node->kind == SIM_LISTENER && node->address_len == len && memcmp(&node->address, address, len) == 0) {
+        if (node != NULL && node->kind == SIM_LISTENER && node->address_len == len && memcmp(&node->address, address, len) == 0)
             return node;
-        }
     }
     return NULL;
 }
 
 int sim_node_address(struct sim_node *node, const struct sockaddr *address, socklen_t len)
 {
-    if (address == NULL || len > sizeof(node->address)) {
+    if (address == NULL || len > sizeof(node->address))
         return -EINVAL;
-    }
     memcpy(&node->address, address, len);
     node->address_len = len;
     return 0;
@@ -276,16 +257,13 @@ int sim_node_address(struct sim_node *node, const struct sockaddr *address, sock
 int sim_node_connect(struct sim_node *node)
 {
     struct sim_node *listener = sim_node_listener(node->world, &node->address, node->address_len);
-    if (listener == NULL) {
+    if (listener == NULL)
         return -ECONNREFUSED;
-    }
-    if (listener->backlog_count == listener->backlog_max) {
+    if (listener->backlog_count == listener->backlog_max)
         return -EAGAIN;
-    }
     struct sim_node *accepted = sim_node_create(node->world, SIM_STREAM, 0);
-    if (accepted == NULL) {
+    if (accepted == NULL)
         return -ENOMEM;
-    }
     sim_node_join(node, accepted);
     listener->backlog[(listener->backlog_head + listener->backlog_count) % listener->backlog_max] = accepted->id;
     listener->backlog_count++;
@@ -299,17 +277,15 @@ static void listener_has_room(const struct sim_node *listener)
     for (int id = 0; id < listener->world->nodes_max; id++) {
         struct sim_node *node = listener->world->nodes[id];
         if (node != NULL && node->kind == SIM_CONNECTING && node->address_len == listener->address_len &&
-            memcmp(&node->address, &listener->address, node->address_len) == 0) {
+            memcmp(&node->address, &listener->address, node->address_len) == 0)
             sim_node_edge(node, WEFT_FILE_WRITABLE);
-        }
     }
 }
 
 struct sim_node *sim_node_accept(struct sim_node *listener)
 {
-    if (listener->backlog_count == 0) {
+    if (listener->backlog_count == 0)
         return NULL;
-    }
     struct sim_node *accepted = listener->world->nodes[listener->backlog[listener->backlog_head]];
     listener->backlog_head = (listener->backlog_head + 1) % listener->backlog_max;
     listener->backlog_count--;

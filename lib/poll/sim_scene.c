@@ -18,9 +18,8 @@ int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *
     struct sim_node *node = sim_node_create(world, SIM_STREAM, capacity);
     struct sim_node *peer = node == NULL ? NULL : sim_node_create(world, SIM_STREAM, capacity);
     if (peer == NULL) {
-        if (node != NULL) {
+        if (node != NULL)
             sim_node_destroy(node);
-        }
         return -ENOMEM;
     }
     sim_node_join(node, peer);
@@ -31,16 +30,13 @@ int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *
 
 int sim_listen(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog)
 {
-    if (backlog == 0 || address == NULL || len > sizeof(struct sockaddr_storage)) {
+    if (backlog == 0 || address == NULL || len > sizeof(struct sockaddr_storage))
         return -EINVAL;
-    }
-    if (sim_node_listener(world, address, len) != NULL) {
+    if (sim_node_listener(world, address, len) != NULL)
         return -EADDRINUSE;
-    }
     struct sim_node *node = sim_node_create(world, SIM_LISTENER, 1);
-    if (node == NULL) {
+    if (node == NULL)
         return -ENOMEM;
-    }
     node->backlog = weft_calloc(backlog, sizeof(*node->backlog));
     if (node->backlog == NULL) {
         sim_node_destroy(node);
@@ -55,9 +51,8 @@ int sim_listen(struct sim_world *world, struct weft_file *file, const struct soc
 int sim_socket(struct sim_world *world, struct weft_file *file)
 {
     struct sim_node *node = sim_node_create(world, SIM_IDLE, 0);
-    if (node == NULL) {
+    if (node == NULL)
         return -ENOMEM;
-    }
     file_init(file, node);
     return 0;
 }
@@ -65,13 +60,11 @@ int sim_socket(struct sim_world *world, struct weft_file *file)
 int sim_connect(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len)
 {
     struct sim_node *node = sim_node_create(world, SIM_IDLE, 0);
-    if (node == NULL) {
+    if (node == NULL)
         return -ENOMEM;
-    }
     int status = sim_node_address(node, address, len);
-    if (status == 0) {
+    if (status == 0)
         status = sim_node_connect(node);
-    }
     if (status < 0) {
         sim_node_destroy(node);
         return status;
@@ -83,9 +76,8 @@ int sim_connect(struct sim_world *world, struct weft_file *file, const struct so
 int sim_close(struct sim_world *world, int fd)
 {
     struct sim_node *node = sim_node_find(world, fd);
-    if (node == NULL) {
+    if (node == NULL)
         return -EBADF;
-    }
     sim_node_destroy(node);
     return 0;
 }
@@ -93,9 +85,8 @@ int sim_close(struct sim_world *world, int fd)
 int sim_script(struct sim_world *world, const struct weft_file *file, const struct sim_step *step)
 {
     struct sim_node *node = sim_node_find(world, file->fd);
-    if (node == NULL) {
+    if (node == NULL)
         return -EBADF;
-    }
     struct sim_script *script = weft_calloc(1, sizeof(*script));
     if (script == NULL || sim_reserve(world, SIM_STEP_EVENTS) < 0) {
         weft_free(script);
@@ -105,9 +96,8 @@ int sim_script(struct sim_world *world, const struct weft_file *file, const stru
     script->next = node->script;
     node->script = script;
     world->reserved += SIM_STEP_EVENTS;
-    if (step->nth == node->counts[step->kind] + 1) {
+    if (step->nth == node->counts[step->kind] + 1)
         sim_push(node, 0, SIM_EDGE, WEFT_FILE_READABLE | WEFT_FILE_WRITABLE); /* Who waits already is to find the step. */
-    }
     return 0;
 }
 
@@ -133,9 +123,8 @@ void sim_cut(struct sim_world *world, const struct weft_file *file)
     assert(node != NULL);
     struct sim_node *peer = sim_node_peer(node);
     node->is_cut = true;
-    if (peer != NULL) {
+    if (peer != NULL)
         peer->is_cut = true;
-    }
 }
 
 void sim_heal(struct sim_world *world, const struct weft_file *file)
@@ -144,7 +133,6 @@ void sim_heal(struct sim_world *world, const struct weft_file *file)
     assert(node != NULL);
     struct sim_node *peer = sim_node_peer(node);
     node_heal(node);
-    if (peer != NULL) {
+    if (peer != NULL)
         node_heal(peer);
-    }
 }

@@ -14,12 +14,10 @@
 struct sim_world *sim_world_create(const struct sim_options *options)
 {
     struct sim_world *world = weft_calloc(1, sizeof(*world));
-    if (world == NULL) {
+    if (world == NULL)
         return NULL;
-    }
-    if (options != NULL) {
+    if (options != NULL)
         memcpy(&world->options, options, options->size < sizeof(*options) ? options->size : sizeof(*options));
-    }
     random_init(&world->random, world->options.seed);
     world->now_ns = SIM_START_NS;
     return world;
@@ -30,17 +28,15 @@ static void nodes_destroy(struct sim_world *world, bool are_listeners)
 {
     for (int id = 0; id < world->nodes_max; id++) {
         struct sim_node *node = world->nodes[id];
-        if (node != NULL && (node->kind == SIM_LISTENER) == are_listeners) {
+        if (node != NULL && (node->kind == SIM_LISTENER) == are_listeners)
             sim_node_destroy(node);
-        }
     }
 }
 
 void sim_world_destroy(struct sim_world *world)
 {
-    if (world == NULL) {
+    if (world == NULL)
         return;
-    }
     assert(world->poller_count == 0);
     nodes_destroy(world, true);
     nodes_destroy(world, false);
@@ -86,14 +82,12 @@ static bool is_before(const struct sim_event *event, const struct sim_event *oth
 int sim_reserve(struct sim_world *world, size_t extra)
 {
     size_t need = world->event_count + world->reserved + extra;
-    if (need <= world->events_max) {
+    if (need <= world->events_max)
         return 0;
-    }
     size_t events_max = need * 2;
     struct sim_event *events = weft_realloc(world->events, events_max * sizeof(*events));
-    if (events == NULL) {
+    if (events == NULL)
         return -ENOMEM;
-    }
     world->events = events;
     world->events_max = events_max;
     return 0;
@@ -106,9 +100,8 @@ void sim_push(struct sim_node *node, uint64_t delay_ns, enum sim_event_kind kind
     uint64_t when_ns = delay_ns > SIM_NEVER_NS - 1 - world->now_ns ? SIM_NEVER_NS - 1 : world->now_ns + delay_ns;
     struct sim_event event = {when_ns, world->sequence++, node->serial, bytes, node->id, kind};
     size_t hole = world->event_count++;
-    for (size_t parent; hole > 0 && is_before(&event, &world->events[parent = (hole - 1) / 2]); hole = parent) {
+    for (size_t parent; hole > 0 && is_before(&event, &world->events[parent = (hole - 1) / 2]); hole = parent)
         world->events[hole] = world->events[parent];
-    }
     world->events[hole] = event;
 }
 
@@ -119,12 +112,10 @@ static struct sim_event event_pop(struct sim_world *world)
     struct sim_event last = events[--world->event_count];
     size_t hole = 0;
     for (size_t child = 1; child < world->event_count; child = 2 * hole + 1) {
-        if (child + 1 < world->event_count && is_before(&events[child + 1], &events[child])) {
+        if (child + 1 < world->event_count && is_before(&events[child + 1], &events[child]))
             child++;
-        }
-        if (!is_before(&events[child], &last)) {
+        if (!is_before(&events[child], &last))
             break;
-        }
         events[hole] = events[child];
         hole = child;
     }
@@ -139,9 +130,8 @@ void sim_world_advance(struct sim_world *world, uint64_t until_ns)
         struct sim_event event = event_pop(world);
         world->now_ns = event.when_ns;
         struct sim_node *node = sim_node_find(world, WEFT_FD_VIRTUAL + event.id);
-        if (node != NULL && node->serial == event.serial) {
+        if (node != NULL && node->serial == event.serial)
             sim_node_event(node, &event);
-        }
     }
     world->now_ns = until_ns;
 }

@@ -15,12 +15,10 @@ static int tags_grow(struct tags *tags)
 {
     uint32_t count_max = tags->count_max == 0 ? TAGS_MIN : tags->count_max * 2;
     struct tag_slot *entries = weft_realloc(tags->entries, count_max * sizeof(*entries));
-    if (entries == NULL) {
+    if (entries == NULL)
         return -ENOMEM;
-    }
-    for (uint32_t index = tags->count_max; index < count_max; index++) {
+    for (uint32_t index = tags->count_max; index < count_max; index++)
         entries[index] = (struct tag_slot){NULL, 1, index + 1};
-    }
     tags->first_free = tags->count_max; /* The list was empty, and the last new one ends it with count_max. */
     tags->entries = entries;
     tags->count_max = count_max;
@@ -31,9 +29,8 @@ int tags_add(struct tags *tags, struct weft_file *file)
 {
     if (tags->first_free == tags->count_max) {
         int status = tags_grow(tags);
-        if (status < 0) {
+        if (status < 0)
             return status;
-        }
     }
     file->slot = tags->first_free;
     struct tag_slot *slot = &tags->entries[file->slot];
@@ -60,9 +57,8 @@ uint64_t tags_of(const struct weft_file *file)
 struct weft_file *tags_find(const struct tags *tags, uint64_t tag)
 {
     uint32_t index = (uint32_t)tag;
-    if (index >= tags->count_max || tags->entries[index].generation != (uint32_t)(tag >> 32)) {
+    if (index >= tags->count_max || tags->entries[index].generation != (uint32_t)(tag >> 32))
         return NULL;
-    }
     return tags->entries[index].file;
 }
 

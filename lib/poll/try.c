@@ -20,9 +20,8 @@ enum { PIECES_MAX = 1024 }; /* Linux's IOV_MAX */
 
 static int try_result(ssize_t count)
 {
-    if (count >= 0) {
+    if (count >= 0)
         return (int)count;
-    }
     return errno == EAGAIN || errno == EWOULDBLOCK ? READINESS_WOULD_BLOCK : -errno;
 }
 
@@ -72,22 +71,19 @@ static int poll_now(int fd, short events)
 /* An interrupted connect goes on by itself (POSIX). EAGAIN is a failure here: the backlog of a UNIX socket is full, and no event comes. */
 static int connect_begin(const struct weft_operation *operation)
 {
-    if (connect(operation->file->fd, operation->args.connect.address, operation->args.connect.len) == 0) {
+    if (connect(operation->file->fd, operation->args.connect.address, operation->args.connect.len) == 0)
         return 0;
-    }
     return errno == EINPROGRESS || errno == EINTR ? READINESS_WOULD_BLOCK : -errno;
 }
 
 static int connect_end(const struct weft_operation *operation)
 {
     int events = poll_now(operation->file->fd, POLLOUT); /* SO_ERROR alone is 0 while it is still connecting. */
-    if (events <= 0) {
+    if (events <= 0)
         return events == 0 ? READINESS_WOULD_BLOCK : events;
-    }
     int error = 0;
-    if (getsockopt(operation->file->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0) {
+    if (getsockopt(operation->file->fd, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof(error)}) < 0)
         return -errno;
-    }
     return -error;
 }
 
@@ -144,9 +140,8 @@ static int pipe_write(int fd, const struct iovec *iov, int count)
 static int try_sendv(const struct weft_operation *operation, const struct iovec *iov, size_t count)
 {
     size_t pieces = count > PIECES_MAX ? PIECES_MAX : count;
-    if (operation->file->kind == WEFT_FILE_PIPE) {
+    if (operation->file->kind == WEFT_FILE_PIPE)
         return pipe_write(operation->file->fd, iov, (int)pieces);
-    }
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = pieces};
     return try_sendmsg(operation, &message);
 }
@@ -154,9 +149,8 @@ static int try_sendv(const struct weft_operation *operation, const struct iovec 
 static int try_send(const struct weft_operation *operation)
 {
     struct iovec piece = {operation->args.bytes.buf, len_clamp(operation->args.bytes.len)};
-    if (operation->file->kind == WEFT_FILE_PIPE) {
+    if (operation->file->kind == WEFT_FILE_PIPE)
         return pipe_write(operation->file->fd, &piece, 1);
-    }
     ssize_t count;
     do {
         count = send(operation->file->fd, piece.iov_base, piece.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -168,12 +162,10 @@ static int try_poll(const struct weft_operation *operation)
 {
     unsigned mask = operation->args.poll.mask;
     int events = poll_now(operation->file->fd, mask == WEFT_FILE_READABLE ? POLLIN | POLLRDHUP : POLLOUT);
-    if (events <= 0) {
+    if (events <= 0)
         return events == 0 ? READINESS_WOULD_BLOCK : events;
-    }
-    if ((events & POLLNVAL) != 0) {
+    if ((events & POLLNVAL) != 0)
         return -EBADF;
-    }
     return (int)mask | ((events & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ? WEFT_FILE_HANGUP : 0);
 }
 

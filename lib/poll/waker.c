@@ -31,9 +31,8 @@ void waker_fini(struct waker *waker)
 bool waker_wake(struct waker *waker)
 {
     /* Pairs with the exchange in waker_take(): who finds 1 here has published before the sleeper clears the word, so it will be seen. */
-    if (weft_atomic_exchange_acq_rel(&waker->is_signalled, 1) != 0) {
+    if (weft_atomic_exchange_acq_rel(&waker->is_signalled, 1) != 0)
         return false;
-    }
     int errno_before = errno;
     ssize_t count;
     do {
