@@ -1,0 +1,24 @@
+/*
+ * Spawn: weft_fiber_new() and weft_loop_create_task_threadsafe() in one call, with a name. Called by whoever starts a task.
+ */
+#include "tools/demo/spawn.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+int spawn(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out, const char *format, ...)
+{
+    char name[32];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof(name), format, args);
+    va_end(args);
+
+    struct weft_task_options options = WEFT_TASK_OPTIONS;
+    options.name = name;
+    struct weft_coro *coro;
+    int status = weft_fiber_new(fn, arg, NULL, &coro);
+    if (status < 0)
+        return status;
+    return weft_loop_create_task_threadsafe(loop, coro, &options, task_out);
+}
