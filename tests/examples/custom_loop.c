@@ -1,18 +1,21 @@
 /*
- * A kind of loop as a user would write it, with public headers only: epoll's, that also counts how often it sleeps and is woken.
+ * A kind of loop as a user would write it, with public headers only: epoll's, that also counts how often it sleeps, is woken, and makes
+ * a transport.
  *
- * It shows the four ways to extend: a slot that goes on to the base's (wait, wake), a slot that is inherited because it stays NULL (all
- * others), state behind the poller's own, and state behind the loop's. The same file is built as a shared object against headers
+ * It shows the four ways to extend: a slot that goes on to the base's (wait, wake, make_socket), a slot that is inherited because it stays
+ * NULL (all others), state behind the poller's own, and state behind the loop's. The same file is built as a shared object against headers
  * whose tables lack their last slot, since a kind that was compiled yesterday has to work tomorrow.
  */
 #include "tests/examples/custom_loop.h"
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "weft/atomic.h"
 #include "weft/loop.h"
 #include "weft/poller.h"
+#include "weft/transport.h"
 
 /* Behind the state of epoll's poller: a wake comes from any thread and knows the poller only. */
 struct custom_poller {
@@ -39,6 +42,18 @@ static void custom_wake(struct weft_poller *poller)
     weft_poller_epoll_ops()->wake(poller);
 }
 
+/* Hands on what this file knows of the arguments, with the size of what it knows. Called by the loop's thread. */
+static int custom_make_socket(struct weft_loop *loop, const struct weft_make_socket *args, struct weft_transport **transport_out)
+{
+    struct custom_counts *counts = weft_loop_user(loop);
+    struct weft_make_socket known = {.size = 0};
+    size_t bytes = args->size < sizeof(known) ? args->size : sizeof(known);
+    memcpy(&known, args, bytes);
+    known.size = bytes;
+    counts->sockets++;
+    return weft_transport_base_ops()->make_socket(loop, &known, transport_out);
+}
+
 /* `user` is what weft_loop_new() was asked for: at least a struct custom_counts. */
 static int custom_init(struct weft_loop *loop, void *user, const void *options)
 {
@@ -55,10 +70,16 @@ static struct weft_poller_ops custom_poller_ops = {
     .wake = custom_wake,
 };
 
+static const struct weft_transport_ops custom_transport_ops = {
+    .size = sizeof(custom_transport_ops),
+    .make_socket = custom_make_socket,
+};
+
 static const struct weft_loop_kind custom_kind = {
     .size = sizeof(custom_kind),
     .name = "custom",
     .poller = &custom_poller_ops,
+    .transport = &custom_transport_ops,
     .init = custom_init,
 };
 

@@ -18,6 +18,7 @@ struct custom_counts {
     uint64_t waits; /* the poller was asked */
     uint64_t wakes; /* another thread or a signal handler woke it; atomic */
     uint64_t inits;
+    uint64_t sockets; /* transports made */
 };
 
 /* thread: any. memory: static. */
