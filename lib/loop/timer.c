@@ -77,11 +77,11 @@ static int timers_fire(struct weft_work *work)
 {
     struct weft_loop *loop = weft_container_of(work, struct weft_loop, due_work);
     loop->is_due_queued = false;
+    if (weft_atomic_load_relaxed(&loop->is_closing))
+        return 0; /* closing abandons them, those in the ring too */
     while (loop->due.next != &loop->due) {
         struct weft_timer *timer = loop->due.next;
         ring_remove(timer);
-        if (weft_atomic_load_relaxed(&loop->is_closing))
-            continue;
         worker_count(&loop->counters.timers, 1);
         int status = timer->fn(timer->arg);
         if (weft_status_is_fatal(status)) {
