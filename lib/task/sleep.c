@@ -83,14 +83,18 @@ static int wait_until_deadline(struct weft_future *future, int64_t timeout_ns, v
     return status < 0 ? status : deadline_end(&deadline, weft_await(future, value_out));
 }
 
-/* A timeout of 0: no time at all, but what comes of the cancellation is waited for. */
+/* A timeout of 0: no time at all, but what comes of the cancellation is waited for. One from outside meanwhile is no timeout. */
 static int wait_no_time(struct weft_future *future, void **value_out)
 {
+    struct weft_task *task = NULL;
     if (weft_future_done(future))
         return weft_future_result(future, value_out);
+    (void)weft_current_task(&task);
+    int cancelling_before = weft_task_cancelling(task);
     (void)weft_future_cancel(future, "timeout");
     int status = weft_await(future, value_out);
-    return status == -ECANCELED && weft_future_cancelled(future) ? -ETIMEDOUT : status;
+    bool is_ours = weft_future_cancelled(future) && weft_task_cancelling(task) <= cancelling_before;
+    return status == -ECANCELED && is_ours ? -ETIMEDOUT : status;
 }
 
 int weft_wait_for(struct weft_future *future, int64_t timeout_ns, void **value_out)
