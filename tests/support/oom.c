@@ -20,18 +20,16 @@ static bool is_refused(void)
 {
     uint64_t number = weft_atomic_add_relaxed(&asked, 1) + 1;
     uint64_t from = weft_atomic_load_relaxed(&refuse_first);
-    if (!from || number < from || number > weft_atomic_load_relaxed(&refuse_last)) {
+    if (!from || number < from || number > weft_atomic_load_relaxed(&refuse_last))
         return false;
-    }
     weft_atomic_add_relaxed(&refused, 1);
     return true;
 }
 
 static void *count(void *ptr)
 {
-    if (ptr) {
+    if (ptr)
         weft_atomic_add_relaxed(&live, 1);
-    }
     return ptr;
 }
 
@@ -47,9 +45,8 @@ static void *oom_calloc(size_t number, size_t bytes)
 
 static void *oom_realloc(void *ptr, size_t bytes)
 {
-    if (is_refused()) {
+    if (is_refused())
         return NULL;
-    }
     return ptr ? realloc(ptr, bytes) : count(malloc(bytes));
 }
 
@@ -60,9 +57,8 @@ static void *oom_aligned_alloc(size_t align_bytes, size_t bytes)
 
 static void oom_free(void *ptr)
 {
-    if (ptr) {
+    if (ptr)
         weft_atomic_sub_relaxed(&live, 1);
-    }
     free(ptr);
 }
 

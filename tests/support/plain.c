@@ -32,22 +32,19 @@ void plain_register(struct plain_test *test)
 static void run_here(const struct plain_test *test)
 {
     const struct plain_options *options = &test->options;
-    if (options->init) {
+    if (options->init)
         options->init();
-    }
     test->run();
-    if (options->fini) {
+    if (options->fini)
         options->fini();
-    }
 }
 
 static void run_child(const struct plain_test *test)
 {
     double seconds = test->options.timeout;
     struct itimerval timer = {.it_value = {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
-    if (seconds > 0) {
+    if (seconds > 0)
         setitimer(ITIMER_REAL, &timer, NULL);
-    }
     run_here(test);
     exit(0);
 }
@@ -55,20 +52,18 @@ static void run_child(const struct plain_test *test)
 static void report(const struct plain_test *test, int status)
 {
     fprintf(stderr, "[FAIL] %s/%s: ", test->suite, test->name);
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
         fprintf(stderr, "timed out after %g s\n", test->options.timeout);
-    } else if (WIFSIGNALED(status)) {
+    else if (WIFSIGNALED(status))
         fprintf(stderr, "killed by %s\n", strsignal(WTERMSIG(status)));
-    } else {
+    else
         fprintf(stderr, "exit status %d\n", WEXITSTATUS(status));
-    }
 }
 
 static bool is_expected(const struct plain_options *options, int status)
 {
-    if (options->signal) {
+    if (options->signal)
         return WIFSIGNALED(status) && WTERMSIG(status) == options->signal;
-    }
     return WIFEXITED(status) && WEXITSTATUS(status) == options->exit_code;
 }
 
@@ -80,16 +75,14 @@ static bool run_forked(const struct plain_test *test)
         perror("fork");
         exit(2);
     }
-    if (!pid) {
+    if (!pid)
         run_child(test);
-    }
     int status;
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     bool is_passed = is_expected(&test->options, status);
-    if (!is_passed) {
+    if (!is_passed)
         report(test, status);
-    }
     return is_passed;
 }
 
@@ -98,9 +91,8 @@ static bool is_selected(const struct plain_test *test, const struct arguments *a
     char id[256];
     snprintf(id, sizeof id, "%s/%s", test->suite, test->name);
     bool is_match = !test->options.disabled && (!arguments->filter || !fnmatch(arguments->filter, id, 0));
-    if (is_match && arguments->is_listing) {
+    if (is_match && arguments->is_listing)
         puts(id);
-    }
     return is_match && !arguments->is_listing;
 }
 
@@ -131,9 +123,8 @@ int main(int argc, char **argv)
     int passed = 0;
     int failed = 0;
     for (struct plain_test *test = first; test; test = test->next) {
-        if (!is_selected(test, &arguments)) {
+        if (!is_selected(test, &arguments))
             continue;
-        }
         if (arguments.is_forkless) {
             run_here(test);
             passed++;
@@ -143,8 +134,7 @@ int main(int argc, char **argv)
             failed++;
         }
     }
-    if (!arguments.is_listing) {
+    if (!arguments.is_listing)
         printf("%d passed, %d failed\n", passed, failed);
-    }
     return failed != 0;
 }

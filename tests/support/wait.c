@@ -17,9 +17,8 @@ bool wait_until(bool (*is_true)(void *arg), void *arg, int64_t deadline_ms)
     const struct timespec pause = {.tv_nsec = 50000};
     int64_t deadline = now_ms() + deadline_ms;
     while (!is_true(arg)) {
-        if (now_ms() >= deadline) {
+        if (now_ms() >= deadline)
             return is_true(arg);
-        }
         nanosleep(&pause, NULL);
     }
     return true;
