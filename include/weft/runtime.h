@@ -53,8 +53,8 @@ struct weft_runtime_options {
     const struct weft_loop_kind *kind; /* NULL: the driver's own: epoll, sim */
     const void *kind_options;          /* for weft_loop_new_options(); the sim driver brings its world itself */
     uint64_t seed;                     /* of the sim driver */
-    int64_t spin_max_ns; /* how long a loop looks before it sleeps; 0: 50 µs if there is more than one processor; below 0: never */
-    uint32_t executor_threads_max; /* as in weft_executor_options */
+    int64_t spin_max_ns;               /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
+    uint32_t executor_threads_max;     /* as in weft_executor_options */
     uint32_t executor_queue_max;
     /* How long the steps of weft_runtime_shutdown() may take. */
     int64_t drain_ns;    /* for tasks to end by themselves; 0: they are cancelled at once, as asyncio.run() does */

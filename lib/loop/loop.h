@@ -34,6 +34,7 @@ enum loop_room {
 struct loop_room_state {
     void (*close)(struct weft_loop *loop, struct loop_room_state *state); /* may be NULL */
     void (*fini)(struct weft_loop *loop, struct loop_room_state *state);
+    void (*refuse)(struct weft_loop *loop, struct loop_room_state *state); /* take in nothing new: the runtime shuts down; may be NULL */
 };
 
 /* What the task room keeps here, so that the current task is one load away from the running loop. Written by enter, leave and swap. */

@@ -34,12 +34,13 @@ static int nudged(struct weft_work *work)
     return 0;
 }
 
+/* A loop that looks in vain takes time from nobody only if each has a processor, and there is another one for what it looks for. */
 static uint64_t spin_max_ns(const struct weft_runtime *runtime)
 {
-    int64_t wanted_ns = runtime->options.spin_max_ns;
-    if (wanted_ns == 0)
-        return cpu_count_available(NULL) > 1 ? SPIN_NS_DEFAULT : 0;
-    return wanted_ns < 0 ? 0 : (uint64_t)wanted_ns;
+    if (runtime->options.spin_max_ns != 0)
+        return runtime->options.spin_max_ns < 0 ? 0 : (uint64_t)runtime->options.spin_max_ns;
+    uint32_t cpus = (uint32_t)cpu_count_available(NULL);
+    return cpus > 1 && runtime->loop_count <= cpus ? SPIN_NS_DEFAULT : 0;
 }
 
 static int open_loop(struct weft_runtime *runtime, uint32_t index, const void *kind_options)
@@ -54,7 +55,7 @@ static int open_loop(struct weft_runtime *runtime, uint32_t index, const void *k
     each->cpu = runtime->options.flags & WEFT_RUNTIME_PIN_THREADS ? cpu_allowed((int)index) : -1;
     each->loop->index = index;
     loop_room_set(each->loop, LOOP_ROOM_RUNTIME, &each->room);
-    loop_set_spin(each->loop, spin_max_ns(runtime));
+    loop_set_spin(each->loop, runtime->spin_max_ns);
     if (task_room(each->loop) == NULL) /* also for a loop whose tasks all come from elsewhere: its close abandons them */
         return -ENOMEM;
     return weft_loop_set_default_executor(each->loop, runtime->executor);
@@ -65,6 +66,7 @@ static int open_loops(struct weft_runtime *runtime)
     struct weft_poller_options in_world = WEFT_POLLER_OPTIONS_INIT;
     in_world.world = runtime->world;
     const void *kind_options = runtime->world == NULL ? runtime->options.kind_options : &in_world;
+    runtime->spin_max_ns = spin_max_ns(runtime);
     int status = 0;
     for (uint32_t i = 0; i < runtime->loop_count && status == 0; i++)
         status = open_loop(runtime, i, kind_options);

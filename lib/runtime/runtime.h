@@ -28,7 +28,7 @@ struct sim_world;
 /* The steps of the end. Each may be the last one that is taken before weft_runtime_destroy(). */
 enum runtime_step {
     RUNTIME_STEP_REFUSE,   /* no new run; loops run, so that they can tidy up */
-    RUNTIME_STEP_ACCEPT,   /* nothing new comes in: only hooks */
+    RUNTIME_STEP_ACCEPT,   /* nothing new comes in: each room of each loop is told to refuse it */
     RUNTIME_STEP_DRAIN,    /* tasks may end by themselves */
     RUNTIME_STEP_CANCEL,   /* tasks are cancelled, and end */
     RUNTIME_STEP_EXECUTOR, /* jobs end */
@@ -90,7 +90,8 @@ struct weft_runtime {
     uint32_t entered_count;      /* atomic: threads that have begun; the starting conductor waits for them */
     int32_t left_status;         /* atomic: the first reason why a loop left by itself; 0 if none did */
     uint32_t step;               /* the next one to take */
-    uint64_t deadline_ns;        /* of the shutdown as a whole, on the main loop's clock */
+    uint64_t spin_max_ns;
+    uint64_t deadline_ns; /* of the shutdown as a whole, on the main loop's clock */
     bool is_timed_out;
     struct weft_timer deadline; /* wakes the main loop at the end of a wait */
     struct parker parker;       /* the starting conductor's */

@@ -19,7 +19,7 @@
 
 #define EXECUTOR_NS_DEFAULT INT64_C(300000000000) /* asyncio's */
 
-enum { QUIESCE_ROUNDS_MAX = 1000 };
+enum { QUIESCE_ROUNDS_MAX = 1000, QUIESCE_NS_MAX = 1000000000 };
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------------------ */
 
@@ -41,8 +41,17 @@ static int wait_for(struct weft_runtime *runtime, runtime_condition_fn *is_true,
 
 /* ---- hooks -------------------------------------------------------------------------------------------------------------------- */
 
+static void refuse_in_rooms(struct weft_loop *loop)
+{
+    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--)
+        if (loop->rooms[i] != NULL && loop->rooms[i]->refuse != NULL)
+            loop->rooms[i]->refuse(loop, loop->rooms[i]);
+}
+
 static void run_hooks_of(const struct weft_runtime *runtime, struct weft_loop *loop, uint32_t step)
 {
+    if (step == RUNTIME_STEP_ACCEPT)
+        refuse_in_rooms(loop);
     for (struct runtime_hook *hook = runtime->hooks; hook != NULL; hook = hook->next)
         if (hook->step == step)
             hook->fn(loop, hook->arg);
@@ -86,7 +95,7 @@ static bool are_hooks_done(struct weft_runtime *runtime)
 
 static int run_hooks(struct weft_runtime *runtime)
 {
-    if (runtime->hooks == NULL)
+    if (runtime->hooks == NULL && runtime->step != RUNTIME_STEP_ACCEPT)
         return 0;
     for (uint32_t i = 0; i < runtime->loop_count; i++)
         post_hooks(&runtime->loops[i], runtime->step + 1);
@@ -248,10 +257,16 @@ static bool turn_all(struct weft_runtime *runtime)
     return had_work;
 }
 
-/* Callbacks of what has ended, and what loops have posted to each other. It is bounded, for what queues itself again never ends. */
+/*
+ * Callbacks of what has ended, and what loops have posted to each other. It is bounded, for what queues itself again, or a thread outside
+ * that goes on posting, never ends: those are refused, or let go unrun, by the loops' close.
+ */
 static int quiesce(struct weft_runtime *runtime)
 {
-    for (int i = 0; i < QUIESCE_ROUNDS_MAX; i++)
+    if (runtime->main->loop == NULL)
+        return 0;
+    uint64_t end_ns = clock_add_ns(weft_loop_time(runtime->main->loop), QUIESCE_NS_MAX);
+    for (int i = 0; i < QUIESCE_ROUNDS_MAX && weft_loop_time(runtime->main->loop) < end_ns; i++)
         if (!turn_all(runtime))
             return 0;
     return -ETIMEDOUT;
@@ -275,7 +290,7 @@ int runtime_shutdown_until(struct weft_runtime *runtime, enum runtime_step end, 
     runtime->deadline_ns = 0; /* the past: a destroyed runtime waits for nothing, and may have no clock yet */
     if (timeout_ns < 0)
         runtime->deadline_ns = CLOCK_NEVER_NS;
-    else if (timeout_ns > 0)
+    else if (timeout_ns > 0 && runtime->step < (uint32_t)end)
         runtime->deadline_ns = clock_add_ns(weft_loop_time(runtime->main->loop), (uint64_t)timeout_ns);
     for (; runtime->step < (uint32_t)end; runtime->step++) {
         int status = steps[runtime->step](runtime);

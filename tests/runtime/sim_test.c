@@ -231,6 +231,7 @@ Test(sim, shuts_down_in_virtual_time, .timeout = 10)
     CHECK_EQ(weft_runtime_run(runtime, fixture_fiber(fixture_nothing, NULL), NULL), 0);
     CHECK_EQ(weft_runtime_shutdown(runtime, FOR_EVER), -ETIMEDOUT);
     CHECK_EQ(sim_world_now(runtime_world(runtime)), SIM_START_NS + (uint64_t)(30 * HOUR_NS));
+    CHECK_EQ(weft_runtime_shutdown(runtime, 1), -ETIMEDOUT);
     weft_runtime_destroy(runtime);
     CHECK_EQ(oom_live(), live);
 }
