@@ -89,7 +89,7 @@ static int sleep_until_something(struct weft_loop *loop)
 static int find_work(struct weft_loop *loop, bool may_sleep)
 {
     worker_splice(&loop->worker);
-    bool is_idle = loop->worker.fifo.head == NULL && loop->due.next == &loop->due;
+    bool is_idle = loop->worker.fifo.head == NULL && loop->due.next == &loop->due && loop->turn_end.head == NULL;
     if (is_idle && may_sleep && !loop->is_stopping)
         return sleep_until_something(loop);
     if (is_idle || must_poll(loop))
@@ -122,7 +122,7 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
 
 bool loop_has_work(struct weft_loop *loop)
 {
-    return worker_has_work(&loop->worker) || loop->due.next != &loop->due || time_to_first_timer(loop) == 0;
+    return worker_has_work(&loop->worker) || loop->due.next != &loop->due || loop->turn_end.head != NULL || time_to_first_timer(loop) == 0;
 }
 
 uint64_t loop_next_timer_ns(const struct weft_loop *loop)
