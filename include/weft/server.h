@@ -64,7 +64,7 @@ struct weft_server_options {
  * When descriptors or memory run out, accepting pauses for up to 100 ms at a time, and that is reported to the exception handler.
  *
  * thread:  the loop's thread, or the preparing one
- * memory:  the caller gets a reference; the server holds one on itself until it is closed and the last connection is gone; arg is borrowed
+ * memory:  *server_out, unless NULL, gets a reference; the server holds one on itself until it is closed and the last connection is gone; arg is borrowed
  *          as long. options.fd stays the caller's on failure
  * returns: 0; -ENOMEM; -EINVAL; WEFT_ENONAME if the host is a name; -ENAMETOOLONG for the path; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what
  *          socket, bind and listen say: -EADDRINUSE …
@@ -77,8 +77,8 @@ int weft_loop_create_server(struct weft_loop *loop, weft_protocol_factory_fn *fa
  *
  * thread:  the loop's thread, or the preparing one
  * memory:  the result is borrowed from the future; take a reference to keep it
- * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD; -ENOTSUP if the loop has no executor and the host is a name. The rest
- *          comes through the future
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the loop's executor says if the host is a name. The rest comes
+ *          through the future
  */
 int weft_loop_create_server_async(struct weft_loop *loop, weft_protocol_factory_fn *factory, void *arg,
                                   const struct weft_server_options *options, struct weft_future **future_out);

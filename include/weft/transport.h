@@ -242,9 +242,9 @@ struct weft_connection_options {
     size_t size;
     const char *host;       /* a name, or a numeric address, which is not looked up */
     const char *path;       /* a UNIX socket; "@name" is an abstract one */
-    const char *local_host; /* bind to it first; NULL: the system chooses */
+    const char *local_host; /* numeric: bind to it first; NULL: the system chooses */
     uint16_t port;
-    uint16_t local_port;             /* 0: the system chooses */
+    uint16_t local_port;             /* with local_host; 0: the system chooses */
     int family;                      /* AF_UNSPEC, AF_INET or AF_INET6 */
     int64_t happy_eyeballs_delay_ns; /* start the next address after so long (RFC 8305: 250 ms); 0: when the one before has failed */
     uint32_t interleave;             /* addresses of the first family before the other's turn; 0: 1 with happy eyeballs, else as found */
@@ -265,7 +265,7 @@ struct weft_connection_options {
  *
  * thread:  the loop's thread, or the preparing one
  * memory:  arg is borrowed until the future is done; the result is borrowed from the future, which holds a reference on it
- * returns: 0; -ENOMEM; -EINVAL; -ENAMETOOLONG for the path; WEFT_ECLOSED; WEFT_EWRONGTHREAD; -ENOTSUP if the loop has no executor and
+ * returns: 0; -ENOMEM; -EINVAL; -ENAMETOOLONG for the path; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the loop's executor says if
  *          the host is a name. Through the future: WEFT_ENONAME, WEFT_ENAMEAGAIN, WEFT_ENAMEFAIL; -ETIMEDOUT; what connect, socket, bind
  *          and the factory say
  */

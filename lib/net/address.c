@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 
 #include "weft/memory.h"
+#include "weft/operation.h"
 #include "weft/status.h"
 
 static void address_init(struct weft_address *address, int family, socklen_t len)
@@ -119,6 +121,21 @@ int address_socket(const struct weft_address *address)
 {
     int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, address->protocol);
     return fd < 0 ? -errno : fd;
+}
+
+int address_prepare(int fd)
+{
+    int type = 0;
+    if (fd >= WEFT_FD_VIRTUAL)
+        return 0;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){sizeof(type)}) < 0)
+        return -errno;
+    if (type != SOCK_STREAM)
+        return -EINVAL;
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    return 0;
 }
 
 const char *address_path(const struct weft_address *address)

@@ -30,6 +30,9 @@ int address_get_port(const struct sockaddr_storage *storage);
 /* Open a stream socket for `address`: non-blocking, close-on-exec. The descriptor, or -errno. thread: any */
 int address_socket(const struct weft_address *address);
 
+/* Make the connected stream socket `fd` non-blocking and close-on-exec. 0; -EINVAL if it is no stream; -EBADF; -ENOTSOCK. thread: any */
+int address_prepare(int fd);
+
 /* Where in the file system `address` has a name; NULL if it has none. thread: any */
 const char *address_path(const struct weft_address *address);
 

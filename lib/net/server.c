@@ -328,7 +328,10 @@ int server_create(struct weft_loop *loop, weft_protocol_factory_fn *factory, voi
         weft_server_unref(server);
         return status;
     }
-    *server_out = server;
+    if (server_out != NULL)
+        *server_out = server;
+    else
+        weft_server_unref(server); /* it holds itself until it is closed */
     return 0;
 }
 
@@ -338,7 +341,7 @@ int weft_loop_create_server(struct weft_loop *loop, weft_protocol_factory_fn *fa
     struct weft_server_options full;
     struct weft_address addresses[2];
     struct weft_address_list list = {1, addresses};
-    int status = factory == NULL || server_out == NULL ? -EINVAL : server_options_get(options, &full);
+    int status = factory == NULL ? -EINVAL : server_options_get(options, &full);
     if (status < 0)
         return status;
     if (full.fd >= 0)

@@ -1,0 +1,205 @@
+/*
+ * Stream: a connection for fibers; here its life and its protocol.
+ *
+ * Two hold a stream: the connection, until connection_lost, and whoever got it. What comes is put into the buffer and wakes the reader,
+ * which takes from the buffer when it runs: so a cancelled wait loses nothing. More than twice the limit pauses the peer.
+ */
+#include "lib/net/stream.h"
+
+#include <errno.h>
+
+#include "lib/loop/loop.h"
+#include "lib/net/address.h"
+#include "lib/task/fiber.h"
+#include "lib/task/future.h"
+#include "weft/fiber.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+static struct weft_stream *stream_of(struct weft_protocol *protocol)
+{
+    return weft_container_of(protocol, struct weft_stream, protocol);
+}
+
+static void wake(struct stream_waiter *waiters)
+{
+    for (; waiters != NULL; waiters = waiters->next)
+        (void)future_complete(&waiters->future, FUTURE_FINISHED, 0, NULL);
+}
+
+/* ---- the protocol ---- */
+
+static int stream_made(struct weft_protocol *protocol, struct weft_transport *transport)
+{
+    struct weft_stream *stream = stream_of(protocol);
+    if (stream->transport == NULL)
+        stream->transport = weft_transport_ref(transport);
+    if (stream->client == NULL)
+        return 0;
+    int status = stream_serve(stream);
+    if (status < 0)
+        (void)weft_transport_abort(transport);
+    return status;
+}
+
+static int stream_received(struct weft_protocol *protocol, const void *data, size_t len)
+{
+    struct weft_stream *stream = stream_of(protocol);
+    int status = stream_buffer_append(&stream->buffer, data, len);
+    if (status < 0)
+        return status;
+    if (stream->buffer.len / 2 > stream->limit)
+        (void)weft_transport_pause_reading(stream->transport);
+    wake(stream->reading);
+    return 0;
+}
+
+static int stream_eof(struct weft_protocol *protocol)
+{
+    struct weft_stream *stream = stream_of(protocol);
+    stream->is_ended = true;
+    wake(stream->reading);
+    return 1;
+}
+
+static int stream_lost(struct weft_protocol *protocol, int status)
+{
+    struct weft_stream *stream = stream_of(protocol);
+    stream->is_ended = stream->is_lost = true;
+    stream->status = status;
+    wake(stream->reading);
+    wake(stream->draining);
+    wake(stream->closing);
+    if (stream->client != NULL)
+        weft_stream_unref(stream); /* the fiber's that never began */
+    weft_stream_unref(stream);
+    return 0;
+}
+
+static int stream_pause(struct weft_protocol *protocol)
+{
+    stream_of(protocol)->is_writing_paused = true;
+    return 0;
+}
+
+static int stream_resume(struct weft_protocol *protocol)
+{
+    struct weft_stream *stream = stream_of(protocol);
+    stream->is_writing_paused = false;
+    wake(stream->draining);
+    return 0;
+}
+
+static const struct weft_protocol_ops stream_ops = {
+    .size = sizeof(stream_ops),
+    .connection_made = stream_made,
+    .data_received = stream_received,
+    .eof_received = stream_eof,
+    .connection_lost = stream_lost,
+    .pause_writing = stream_pause,
+    .resume_writing = stream_resume,
+};
+
+/* ---- its life ---- */
+
+int stream_create(struct weft_loop *loop, struct weft_stream **stream_out)
+{
+    struct weft_stream *stream = weft_calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return -ENOMEM;
+    stream->protocol.ops = &stream_ops;
+    stream->loop = weft_loop_ref(loop);
+    stream->limit = WEFT_STREAM_LIMIT;
+    stream->refs = 2;
+    *stream_out = stream;
+    return 0;
+}
+
+struct weft_stream *weft_stream_ref(struct weft_stream *stream)
+{
+    stream->refs++;
+    return stream;
+}
+
+void weft_stream_unref(struct weft_stream *stream)
+{
+    if (stream == NULL)
+        return;
+    stream->refs--;
+    if (stream->refs == 1 && !stream->is_lost && stream->transport != NULL)
+        (void)weft_transport_close(stream->transport); /* only the connection is left */
+    if (stream->refs > 0)
+        return;
+    struct weft_loop *loop = stream->loop;
+    weft_transport_unref(stream->transport);
+    stream_buffer_fini(&stream->buffer);
+    weft_free(stream);
+    weft_loop_unref(loop);
+}
+
+/* What the factories of a stream are given: who wants it. */
+struct opening {
+    struct weft_loop *loop;
+    struct weft_stream *stream;
+};
+
+static int opening_factory(void *arg, struct weft_protocol **protocol_out)
+{
+    struct opening *opening = arg;
+    int status = stream_create(opening->loop, &opening->stream);
+    if (status == 0)
+        *protocol_out = &opening->stream->protocol;
+    return status;
+}
+
+int weft_stream_open(const struct weft_connection_options *options, struct weft_stream **stream_out)
+{
+    struct opening opening = {weft_get_running_loop(), NULL};
+    struct weft_future *future;
+    if (stream_out == NULL)
+        return -EINVAL;
+    if (opening.loop == NULL)
+        return WEFT_ENOLOOP;
+    if (!fiber_is_here())
+        return WEFT_ENOFIBER;
+    int status = weft_loop_create_connection(opening.loop, opening_factory, &opening, options, &future);
+    if (status < 0)
+        return status;
+    status = weft_await(future, NULL);
+    if (status < 0)
+        (void)weft_future_cancel(future, NULL); /* the factory may not be called any more: it writes to this frame */
+    weft_future_unref(future);
+    if (status < 0)
+        weft_stream_unref(opening.stream);
+    else
+        *stream_out = opening.stream;
+    return status;
+}
+
+int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream **stream_out)
+{
+    struct weft_stream *stream;
+    struct weft_transport *transport;
+    int status = stream_out == NULL ? -EINVAL : loop_check(loop);
+    if (status == 0)
+        status = address_prepare(fd);
+    if (status == 0)
+        status = stream_create(loop, &stream);
+    if (status < 0)
+        return status;
+    struct weft_make_socket args = {.size = sizeof(args), .fd = fd, .protocol = &stream->protocol};
+    status = weft_loop_make_socket(loop, &args, &transport);
+    if (status < 0) {
+        (void)stream_lost(&stream->protocol, status);
+        weft_stream_unref(stream);
+        return status;
+    }
+    stream->transport = weft_transport_ref(transport); /* it can be written to before connection_made */
+    *stream_out = stream;
+    return 0;
+}
+
+struct weft_transport *weft_stream_get_transport(const struct weft_stream *stream)
+{
+    return stream->transport;
+}

@@ -1,0 +1,216 @@
+/*
+ * Stream: reading and writing. Each call that waits looks again after each wake-up, and takes what it wants only when all of it is there.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "lib/loop/loop.h"
+#include "lib/net/stream.h"
+#include "lib/task/fiber.h"
+#include "lib/task/future.h"
+#include "weft/fiber.h"
+#include "weft/status.h"
+
+/* ---- waiting ---- */
+
+/*
+ * Wait in `list` until woken. The future lives in this frame: the wait is detached, so that a canceller lets go of it before the fiber runs
+ * on, and a fiber that is closed returns through here.
+ */
+static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
+{
+    if (!fiber_is_here())
+        return WEFT_ENOFIBER;
+    struct stream_waiter waiter = {.future.loop = NULL, .next = *list};
+    future_setup(&waiter.future, stream->loop, NULL, 0);
+    *list = &waiter;
+    weft_stream_ref(stream);
+    int status = weft_await_flags(&waiter.future, WEFT_AWAIT_DETACH, NULL);
+    while (*list != &waiter)
+        list = &(*list)->next;
+    *list = waiter.next;
+    weft_future_fini(&waiter.future);
+    weft_stream_unref(stream);
+    return status;
+}
+
+/* Wait for more than there is; a reader that needs more than twice the limit gets it. */
+static int wait_for_data(struct weft_stream *stream)
+{
+    if (stream->transport != NULL)
+        (void)weft_transport_resume_reading(stream->transport);
+    return stream_wait(stream, &stream->reading);
+}
+
+static int read_begin(struct weft_stream *stream, const void *buf, size_t len)
+{
+    if (stream == NULL || (buf == NULL && len > 0))
+        return -EINVAL;
+    int status = loop_check(stream->loop);
+    if (status < 0)
+        return status;
+    if (stream->is_busy)
+        return -EBUSY;
+    stream->is_busy = true;
+    return 0;
+}
+
+static int read_end(struct weft_stream *stream, int status)
+{
+    stream->is_busy = false;
+    return status;
+}
+
+static void take(struct weft_stream *stream, void *buf, size_t len)
+{
+    stream_buffer_take(&stream->buffer, buf, len);
+    if (stream->buffer.len <= stream->limit && stream->transport != NULL)
+        (void)weft_transport_resume_reading(stream->transport);
+}
+
+/* ---- reading ---- */
+
+int weft_stream_read(struct weft_stream *stream, void *buf, size_t len)
+{
+    int status = read_begin(stream, buf, len);
+    if (status < 0)
+        return status;
+    while (status == 0 && len > 0 && stream->buffer.len == 0 && !stream->is_ended)
+        status = wait_for_data(stream);
+    if (status < 0 || len == 0)
+        return read_end(stream, status);
+    if (stream->buffer.len == 0)
+        return read_end(stream, stream->status);
+    size_t count = stream->buffer.len < len ? stream->buffer.len : len;
+    count = count < INT_MAX ? count : INT_MAX;
+    take(stream, buf, count);
+    return read_end(stream, (int)count);
+}
+
+int weft_stream_read_exactly(struct weft_stream *stream, void *buf, size_t len, size_t *count_out)
+{
+    int status = read_begin(stream, buf, len);
+    if (status < 0)
+        return status;
+    while (status == 0 && stream->buffer.len < len && !stream->is_ended)
+        status = wait_for_data(stream);
+    if (status == 0 && stream->buffer.len < len)
+        status = stream->status < 0 ? stream->status : WEFT_EEOF;
+    if (status < 0 && status != WEFT_EEOF)
+        return read_end(stream, status);
+    size_t count = stream->buffer.len < len ? stream->buffer.len : len;
+    take(stream, buf, count);
+    if (count_out != NULL)
+        *count_out = count;
+    return read_end(stream, status);
+}
+
+/* Wait for a separator: where its record ends, or why there is none. */
+static ssize_t wait_for_separator(struct weft_stream *stream, const void *separator, size_t separator_len)
+{
+    size_t from = 0;
+    for (;;) {
+        ssize_t end = stream_buffer_find(&stream->buffer, separator, separator_len, &from);
+        if (end >= 0)
+            return (size_t)end - separator_len > stream->limit ? WEFT_ELIMIT : end;
+        if (from > stream->limit)
+            return WEFT_ELIMIT;
+        if (stream->is_ended)
+            return stream->status < 0 ? stream->status : WEFT_EEOF;
+        int status = wait_for_data(stream);
+        if (status < 0)
+            return status;
+    }
+}
+
+int weft_stream_read_until(struct weft_stream *stream, const void *separator, size_t separator_len, void *buf, size_t len)
+{
+    int status = separator == NULL || separator_len == 0 ? -EINVAL : read_begin(stream, buf, len);
+    if (status < 0)
+        return status;
+    ssize_t end = wait_for_separator(stream, separator, separator_len);
+    if (end > 0 && ((size_t)end > len || end > INT_MAX))
+        end = WEFT_ELIMIT;
+    if (end > 0)
+        take(stream, buf, (size_t)end);
+    return read_end(stream, (int)end);
+}
+
+int weft_stream_readline(struct weft_stream *stream, void *buf, size_t len)
+{
+    int status = weft_stream_read_until(stream, "\n", 1, buf, len);
+    if (status != WEFT_EEOF)
+        return status;
+    if (stream->buffer.len > len || stream->buffer.len > INT_MAX)
+        return WEFT_ELIMIT;
+    size_t count = stream->buffer.len;
+    take(stream, buf, count);
+    return (int)count;
+}
+
+bool weft_stream_at_eof(const struct weft_stream *stream)
+{
+    return stream->is_ended && stream->buffer.len == 0;
+}
+
+int weft_stream_set_limit(struct weft_stream *stream, size_t limit_bytes)
+{
+    int status = stream == NULL || limit_bytes == 0 ? -EINVAL : loop_check(stream->loop);
+    if (status == 0)
+        stream->limit = limit_bytes;
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* The transport to write to; before connection_made there is none. */
+static int writable(struct weft_stream *stream)
+{
+    if (stream == NULL)
+        return -EINVAL;
+    int status = loop_check(stream->loop);
+    return status < 0 ? status : stream->transport == NULL ? -ENOTCONN : 0;
+}
+
+int weft_stream_write(struct weft_stream *stream, const void *data, size_t len)
+{
+    int status = writable(stream);
+    return status < 0 ? status : weft_transport_write(stream->transport, data, len);
+}
+
+int weft_stream_writev(struct weft_stream *stream, const struct iovec *iov, size_t count)
+{
+    int status = writable(stream);
+    return status < 0 ? status : weft_transport_writev(stream->transport, iov, count);
+}
+
+int weft_stream_write_eof(struct weft_stream *stream)
+{
+    int status = writable(stream);
+    return status < 0 ? status : weft_transport_write_eof(stream->transport);
+}
+
+int weft_stream_drain(struct weft_stream *stream)
+{
+    int status = stream == NULL ? -EINVAL : loop_check(stream->loop);
+    while (status == 0 && !stream->is_lost && stream->is_writing_paused)
+        status = stream_wait(stream, &stream->draining);
+    if (status < 0 || !stream->is_lost)
+        return status;
+    return stream->status < 0 ? stream->status : WEFT_ELOST;
+}
+
+int weft_stream_close(struct weft_stream *stream)
+{
+    int status = writable(stream);
+    return status < 0 ? status : weft_transport_close(stream->transport);
+}
+
+int weft_stream_wait_closed(struct weft_stream *stream)
+{
+    int status = stream == NULL ? -EINVAL : loop_check(stream->loop);
+    while (status == 0 && !stream->is_lost)
+        status = stream_wait(stream, &stream->closing);
+    return status < 0 ? status : stream->status;
+}
