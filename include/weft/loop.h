@@ -39,6 +39,7 @@ struct weft_context;
 struct weft_future;
 struct weft_handle;
 struct weft_loop;
+struct weft_poller_options;
 struct weft_poller_ops;
 struct weft_task;
 struct weft_transport_ops;
@@ -56,7 +57,7 @@ struct weft_loop_kind {
     const struct weft_poller_ops *poller;       /* weft/poller.h */
     const struct weft_transport_ops *transport; /* weft/transport.h */
     /*
-     * Fill the subclass's bytes, zeroed before, `options` as given to weft_loop_new_options(). Called once, on a loop that can already
+     * Fill the subclass's bytes, zeroed before, with `options->kind` of weft_loop_new_options(). Called once, on a loop that can already
      * schedule. A status below 0 makes the creation fail.
      *
      * thread:  the creating one
@@ -71,7 +72,7 @@ struct weft_loop_kind {
 };
 
 /*
- * The kind that ships for Linux: epoll. Its options are a `struct weft_poller_options`.
+ * The kind that ships for Linux: epoll.
  *
  * thread:  any
  * memory:  static
@@ -79,7 +80,7 @@ struct weft_loop_kind {
 const struct weft_loop_kind *weft_loop_kind_epoll(void);
 
 /*
- * The kind for tests: virtual time, scripted files. Its options are a `struct weft_poller_options`, whose world may be shared.
+ * The kind for tests: virtual time, scripted files. The world in its poller's options may be shared by loops that take turns in one thread.
  *
  * thread:  any
  * memory:  static
@@ -96,14 +97,27 @@ const struct weft_loop_kind *weft_loop_kind_sim(void);
  */
 int weft_loop_new(const struct weft_loop_kind *kind, size_t user_bytes, struct weft_loop **loop_out);
 
+/* How a loop is made. Start with WEFT_LOOP_OPTIONS. */
+struct weft_loop_options {
+    size_t size;
+    size_t user_bytes;                        /* zeroed memory behind the loop, for the subclass */
+    const struct weft_poller_options *poller; /* NULL: the poller's defaults */
+    const void *kind;                         /* handed to the init of each kind in the chain */
+};
+
+#define WEFT_LOOP_OPTIONS                                                                                                                  \
+    {                                                                                                                                      \
+        sizeof(struct weft_loop_options), 0, NULL, NULL                                                                                    \
+    }
+
 /*
- * The same with `options` for the kind: for the init of each kind in the chain, or, where none has one, a `struct weft_poller_options`.
+ * The same with `options`; NULL is the defaults.
  *
  * thread:  any
  * memory:  as weft_loop_new(); options are read during the call only, unless the kind says otherwise
  * returns: as weft_loop_new()
  */
-int weft_loop_new_options(const struct weft_loop_kind *kind, size_t user_bytes, const void *options, struct weft_loop **loop_out);
+int weft_loop_new_options(const struct weft_loop_kind *kind, const struct weft_loop_options *options, struct weft_loop **loop_out);
 
 /*
  * Add a reference to the loop's memory. Futures, tasks and handles hold one, so the memory outlives them.

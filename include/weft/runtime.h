@@ -50,11 +50,11 @@ struct weft_runtime_options {
     uint32_t main_loop; /* the index of the loop that runs main */
     uint32_t flags;     /* WEFT_RUNTIME_… */
     enum weft_runtime_driver driver;
-    const struct weft_loop_kind *kind; /* NULL: the driver's own: epoll, sim */
-    const void *kind_options;          /* for weft_loop_new_options(); the sim driver brings its world itself */
-    uint64_t seed;                     /* of the sim driver */
-    int64_t spin_max_ns;               /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
-    uint32_t executor_threads_max;     /* as in weft_executor_options */
+    const struct weft_loop_kind *kind;            /* NULL: the driver's own: epoll, sim */
+    const struct weft_loop_options *loop_options; /* of each loop; NULL: the defaults. The sim driver brings its world itself */
+    uint64_t seed;                                /* of the sim driver */
+    int64_t spin_max_ns;           /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
+    uint32_t executor_threads_max; /* as in weft_executor_options */
     uint32_t executor_queue_max;
     /* How long the steps of weft_runtime_shutdown() may take. */
     int64_t drain_ns;    /* for tasks to end by themselves; 0: they are cancelled at once, as asyncio.run() does */
@@ -72,7 +72,7 @@ struct weft_runtime_options {
  * `options` may be NULL.
  *
  * thread:  any
- * memory:  options are copied; kind and kind_options stay borrowed until the runtime is destroyed
+ * memory:  options are copied; kind and loop_options stay borrowed until the runtime is destroyed
  * returns: 0; -ENOMEM; -EINVAL; what weft_loop_new_options() returns
  */
 int weft_runtime_create(const struct weft_runtime_options *options, struct weft_runtime **runtime_out);

@@ -136,14 +136,6 @@ void kind_fini(struct weft_loop *loop)
     fini_until(loop, loop->kind, NULL);
 }
 
-int kind_options_are_the_pollers(const struct weft_loop_kind *kind)
-{
-    for (; kind != NULL; kind = kind_base(kind))
-        if (kind_has(kind, init))
-            return 0;
-    return 1;
-}
-
 const struct weft_loop_kind *weft_loop_kind_epoll(void)
 {
     return &kind_epoll;

@@ -22,9 +22,6 @@ int kind_init(struct weft_loop *loop, const void *options);
 /* Call the fini of the kind and then of its bases. */
 void kind_fini(struct weft_loop *loop);
 
-/* True if the options of weft_loop_new_options() are for the poller: no kind of the chain has an init that takes them. */
-int kind_options_are_the_pollers(const struct weft_loop_kind *kind);
-
 /* `bytes` rounded up to whole cache lines. */
 size_t kind_round_up(size_t bytes);
 

@@ -37,23 +37,33 @@ static int measure(struct worker *worker, struct weft_work *work)
 
 static const struct parker_ops loop_parker = {.wake = wake, .measure = measure};
 
+static void loop_fini_rooms(struct weft_loop *loop)
+{
+    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--) {
+        /* Pairs with the acq_rel in loop_room_set(). */
+        struct loop_room_state *state = weft_atomic_exchange_acquire(&loop->rooms[i], NULL);
+        if (state != NULL && state->fini != NULL)
+            state->fini(loop, state);
+    }
+}
+
 static void loop_free(struct weft_loop *loop)
 {
+    loop_fini_rooms(loop); /* what was offered to a loop that had closed */
+    loop_fini_rooms(loop); /* those that another thread hung in as the loop closed */
     weft_free(loop->tables);
     weft_free(loop->poller);
     weft_free(loop);
 }
 
-static int loop_open(struct weft_loop *loop, const void *options)
+static int loop_open(struct weft_loop *loop, const struct weft_poller_options *options)
 {
-    struct weft_poller_options poller_options = WEFT_POLLER_OPTIONS_INIT;
     size_t bytes = kind_round_up(loop->poller_ops->state_bytes);
     loop->poller = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, bytes);
     if (loop->poller == NULL)
         return -ENOMEM;
     memset(loop->poller, 0, bytes);
-    bool is_pollers = options != NULL && kind_options_are_the_pollers(loop->kind);
-    return weft_poller_init(loop->poller, loop->poller_ops, is_pollers ? options : &poller_options);
+    return weft_poller_init(loop->poller, loop->poller_ops, options);
 }
 
 static void loop_setup(struct weft_loop *loop, const struct weft_loop_kind *kind, size_t user_bytes)
@@ -67,38 +77,56 @@ static void loop_setup(struct weft_loop *loop, const struct weft_loop_kind *kind
     loop->user = user_bytes == 0 ? NULL : (char *)loop + kind_round_up(sizeof(*loop));
 }
 
-int weft_loop_new_options(const struct weft_loop_kind *kind, size_t user_bytes, const void *options, struct weft_loop **loop_out)
+/* The memory of a loop and its subclass, as a worker that is awake and has no poller yet. */
+static struct weft_loop *loop_alloc(const struct weft_loop_kind *kind, size_t user_bytes)
 {
-    if (loop_out == NULL || user_bytes > PTRDIFF_MAX / 2)
-        return -EINVAL;
-    kind = kind == NULL ? weft_loop_kind_epoll() : kind;
-    int status = kind_check(kind);
-    if (status < 0)
-        return status;
     size_t bytes = kind_round_up(sizeof(struct weft_loop)) + kind_round_up(user_bytes);
     struct weft_loop *loop = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, bytes);
     if (loop == NULL)
-        return -ENOMEM;
+        return NULL;
     memset(loop, 0, bytes);
     loop_setup(loop, kind, user_bytes);
-    status = kind_lay_tables(kind, loop);
+    return loop;
+}
+
+static int loop_new(const struct weft_loop_kind *kind, const struct weft_loop_options *options, struct weft_loop **loop_out)
+{
+    struct weft_loop *loop = loop_alloc(kind, options->user_bytes);
+    int status = loop == NULL ? -ENOMEM : kind_lay_tables(kind, loop);
     if (status >= 0)
-        status = loop_open(loop, options);
-    loop->has_poller = status >= 0;
-    if (status >= 0 && (status = kind_init(loop, options)) < 0)
-        loop->poller_ops->fini(loop->poller);
+        status = loop_open(loop, options->poller);
     if (status < 0) {
-        timers_fini(loop);
-        loop_free(loop);
+        if (loop != NULL)
+            loop_free(loop);
         return status;
     }
+    loop->has_poller = true;
+    status = kind_init(loop, options->kind);
+    if (status < 0) {
+        weft_loop_unref(loop); /* closes it: what the init has scheduled is let go */
+        return status;
+    }
+    loop->has_kind = true;
     *loop_out = loop;
     return 0;
 }
 
+int weft_loop_new_options(const struct weft_loop_kind *kind, const struct weft_loop_options *options, struct weft_loop **loop_out)
+{
+    static const struct weft_loop_options defaults = WEFT_LOOP_OPTIONS;
+    options = options == NULL ? &defaults : options;
+    if (loop_out == NULL || options->size < sizeof(*options) || options->user_bytes > PTRDIFF_MAX / 2)
+        return -EINVAL;
+    kind = kind == NULL ? weft_loop_kind_epoll() : kind;
+    int status = kind_check(kind);
+    return status < 0 ? status : loop_new(kind, options, loop_out);
+}
+
 int weft_loop_new(const struct weft_loop_kind *kind, size_t user_bytes, struct weft_loop **loop_out)
 {
-    return weft_loop_new_options(kind, user_bytes, NULL, loop_out);
+    struct weft_loop_options options = WEFT_LOOP_OPTIONS;
+    options.user_bytes = user_bytes;
+    return weft_loop_new_options(kind, &options, loop_out);
 }
 
 struct weft_loop *weft_loop_ref(struct weft_loop *loop)
@@ -138,18 +166,10 @@ static int loop_claim_closing(struct weft_loop *loop)
 
 static void loop_close_rooms(struct weft_loop *loop)
 {
-    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--)
-        if (loop->rooms[i] != NULL && loop->rooms[i]->close != NULL)
-            loop->rooms[i]->close(loop, loop->rooms[i]);
-}
-
-static void loop_fini_rooms(struct weft_loop *loop)
-{
     for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--) {
-        struct loop_room_state *state = loop->rooms[i];
-        loop->rooms[i] = NULL;
-        if (state != NULL && state->fini != NULL)
-            state->fini(loop, state);
+        struct loop_room_state *state = loop_room(loop, (enum loop_room)i);
+        if (state != NULL && state->close != NULL)
+            state->close(loop, state);
     }
 }
 
@@ -195,7 +215,8 @@ int weft_loop_close(struct weft_loop *loop)
     worker_await_wakers(&loop->worker);
     loop_drop_timers(loop);
     loop_fini_rooms(loop);
-    kind_fini(loop);
+    if (loop->has_kind)
+        kind_fini(loop);
     loop->polled_ns = weft_loop_time(loop);
     loop->has_poller = false;
     loop->poller_ops->fini(loop->poller);

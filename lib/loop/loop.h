@@ -12,6 +12,7 @@
 
 #include "lib/loop/timer_heap.h"
 #include "lib/sched/worker.h"
+#include "weft/atomic.h"
 #include "weft/loop.h"
 #include "weft/operation.h"
 #include "weft/poller.h"
@@ -53,6 +54,7 @@ struct weft_loop {
     bool is_due_queued;
     bool is_stopping;
     bool is_debug;
+    bool has_kind;       /* its init has succeeded, so that its fini is owed */
     bool has_poller;     /* false once it is closed: its clock stands */
     bool is_entered;     /* runs in some thread; written by that thread */
     uint32_t is_closing; /* atomic: closed for new work */
@@ -153,22 +155,26 @@ void loop_lay_transport_base(struct weft_loop *loop, const struct weft_transport
 /*
  * The state of one room; NULL before loop_room_set().
  *
- * thread:  the loop's, or the preparing one
+ * thread:  any; what it may do with the state is the room's to say
  */
 static inline struct loop_room_state *loop_room(const struct weft_loop *loop, enum loop_room room)
 {
-    return loop->rooms[room];
+    /* Pairs with the acq_rel in loop_room_set(). */
+    return weft_atomic_load_acquire(&loop->rooms[room]);
 }
 
 /*
- * Hang in the state of a room.
+ * Hang in the state of a room, once.
  *
- * thread:  the loop's, or the preparing one
- * memory:  the loop calls state->fini when it closes
+ * thread:  any
+ * memory:  the loop calls state->fini when it closes, or as it is freed if the state came later
+ * returns: false if somebody else has hung in one meanwhile
  */
-static inline void loop_room_set(struct weft_loop *loop, enum loop_room room, struct loop_room_state *state)
+static inline bool loop_room_set(struct weft_loop *loop, enum loop_room room, struct loop_room_state *state)
 {
-    loop->rooms[room] = state;
+    struct loop_room_state *expected = NULL;
+    /* Release: the state's contents. Pairs with the acquire in loop_room(). */
+    return weft_atomic_cas_acq_rel(&loop->rooms[room], &expected, state);
 }
 
 /* ---- for the driver: a run, taken apart ----------------------------------------------------------------------------------------- */

@@ -43,11 +43,11 @@ static uint64_t spin_max_ns(const struct weft_runtime *runtime)
     return cpus > 1 && runtime->loop_count <= cpus ? SPIN_NS_DEFAULT : 0;
 }
 
-static int open_loop(struct weft_runtime *runtime, uint32_t index, const void *kind_options)
+static int open_loop(struct weft_runtime *runtime, uint32_t index, const struct weft_loop_options *options)
 {
     struct runtime_loop *each = &runtime->loops[index];
     const struct weft_loop_kind *kind = runtime->options.kind == NULL ? runtime->driver->kind() : runtime->options.kind;
-    int status = weft_loop_new_options(kind, 0, kind_options, &each->loop);
+    int status = weft_loop_new_options(kind, options, &each->loop);
     if (status < 0)
         return status;
     each->runtime = runtime;
@@ -65,11 +65,15 @@ static int open_loops(struct weft_runtime *runtime)
 {
     struct weft_poller_options in_world = WEFT_POLLER_OPTIONS_INIT;
     in_world.world = runtime->world;
-    const void *kind_options = runtime->world == NULL ? runtime->options.kind_options : &in_world;
+    struct weft_loop_options options = WEFT_LOOP_OPTIONS;
+    if (runtime->options.loop_options != NULL)
+        options = *runtime->options.loop_options;
+    if (runtime->world != NULL)
+        options.poller = &in_world;
     runtime->spin_max_ns = spin_max_ns(runtime);
     int status = 0;
     for (uint32_t i = 0; i < runtime->loop_count && status == 0; i++)
-        status = open_loop(runtime, i, kind_options);
+        status = open_loop(runtime, i, &options);
     return status;
 }
 

@@ -18,7 +18,8 @@ enum { BUSY_ROUNDS_MAX = 1000 };
 
 static int open_world(struct weft_runtime *runtime)
 {
-    const struct weft_poller_options *given = runtime->options.kind_options;
+    const struct weft_loop_options *loop_options = runtime->options.loop_options;
+    const struct weft_poller_options *given = loop_options == NULL ? NULL : loop_options->poller;
     runtime->order = weft_calloc(runtime->loop_count, sizeof(*runtime->order));
     if (runtime->order == NULL)
         return -ENOMEM;

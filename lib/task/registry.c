@@ -33,8 +33,13 @@ static void abandon_task(struct weft_task *task, void *arg)
 
 static void room_close(struct weft_loop *loop, struct loop_room_state *state)
 {
-    (void)state;
+    struct task_room *room = (struct task_room *)state;
     registry_each(loop, abandon_task, NULL);
+    while (room->awaited_count > 0) {
+        worker_splice(&loop->worker);
+        (void)worker_run(&loop->worker);
+        weft_atomic_pause();
+    }
 }
 
 static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
@@ -54,8 +59,10 @@ struct task_room *task_room(struct weft_loop *loop)
     if (room == NULL)
         return NULL;
     room->state = (struct loop_room_state){.close = room_close, .fini = room_fini};
-    loop_room_set(loop, LOOP_ROOM_TASK, &room->state);
-    return room;
+    if (loop_room_set(loop, LOOP_ROOM_TASK, &room->state))
+        return room;
+    weft_free(room);
+    return (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
 }
 
 uint64_t task_number_next(struct task_room *room)
@@ -85,6 +92,8 @@ int weft_register_task(struct weft_task *task)
         return -EINVAL;
     if (weft_atomic_load_relaxed(&task->id) != 0)
         return 0;
+    if (task_room(task->future.loop) == NULL)
+        return -ENOMEM; /* closing the loop goes through its room to the tasks */
     uint64_t id, expected = 0;
     weft_task_ref(task);
     int status = slots_register(&registry, thread_cache(), task, &id);
@@ -262,12 +271,11 @@ int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t
     struct task_array array = {NULL, 0, 0, 0};
     registry_each(loop, array_add, &array);
     size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
-    for (size_t i = 0; i < array.count; i++) {
+    for (size_t i = 0; i < array.count; i++)
         if (weft_future_done(&array.tasks[i]->future) || array.status < 0)
             weft_task_unref(array.tasks[i]);
         else
             array.tasks[live++] = array.tasks[i];
-    }
     if (array.status < 0) {
         weft_free(array.tasks);
         return array.status;

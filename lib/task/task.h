@@ -17,12 +17,13 @@ struct task_room {
     uint64_t number_end;
     weft_task_factory_fn *factory;
     void *factory_arg;
+    size_t awaited_count; /* while the loop closes: tasks whose wake-up is queued or on its way */
 };
 
 /*
- * The task room of `loop`, made at its first use.
+ * The task room of `loop`, made at its first use. Its contents are the loop's thread's.
  *
- * thread:  the loop's, or the preparing one
+ * thread:  any
  * returns: NULL when out of memory
  */
 struct task_room *task_room(struct weft_loop *loop);

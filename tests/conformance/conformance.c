@@ -11,10 +11,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "lib/poll/sim.h"
 #include "tests/conformance/actor.h"
 #include "tests/conformance/peers.h"
 #include "tests/support/oom.h"
 #include "weft/atomic.h"
+#include "weft/poller.h"
+#include "weft/runtime.h"
 
 static char journal[4096];
 static bool is_journal_read;
@@ -206,17 +209,20 @@ struct report report_last(void)
 
 /* ---- the fixture ---- */
 
-static struct weft_loop *kind_loop_new(const struct weft_loop_kind *kind)
+static struct weft_loop *loop_new_options(const struct weft_loop_kind *kind, const struct weft_poller_options *poller)
 {
+    struct weft_loop_options options = WEFT_LOOP_OPTIONS;
+    options.user_bytes = 64;
+    options.poller = poller;
     struct weft_loop *loop;
-    CHECK_EQ(weft_loop_new(kind, 64, &loop), 0);
+    CHECK_EQ(weft_loop_new_options(kind, &options, &loop), 0);
     CHECK_EQ(weft_loop_set_exception_handler(loop, reports_handler, NULL), 0);
     return loop;
 }
 
 struct weft_loop *loop_new(struct fixture *fixture)
 {
-    return kind_loop_new(fixture->kind);
+    return loop_new_options(fixture->kind, NULL);
 }
 
 void loop_drop(struct weft_loop *loop)
@@ -238,15 +244,56 @@ static void warm_up_rule(struct fixture *fixture, struct weft_loop *loop)
     CHECK_EQ(task_count(NULL), 0);
 }
 
+/* A runtime's loops have all that a program's have: an executor, an index, a spin before they sleep. */
+static void runtime_new(struct fixture *fixture)
+{
+    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    options.loops = (uint32_t)fixture->loop_count;
+    options.kind = fixture->kind;
+    CHECK_EQ(weft_runtime_create(&options, &fixture->runtime), 0);
+}
+
+/* The loop under test is loops[0]. The simulator's gets a world that the rule can put files into. */
+static void loops_new(struct fixture *fixture, struct weft_loop *loops[])
+{
+    struct weft_poller_options options = WEFT_POLLER_OPTIONS_INIT;
+    bool is_sim = fixture->kind == weft_loop_kind_sim();
+    if (fixture->kind == weft_loop_kind_epoll() && fixture->loop_count > 1)
+        runtime_new(fixture);
+    if (is_sim) {
+        options.world = fixture->world = sim_world_create(NULL);
+        CHECK(options.world != NULL);
+    }
+    for (int i = 0; i < fixture->loop_count; i++) {
+        loops[i] = fixture->runtime ? weft_loop_ref(weft_runtime_loop(fixture->runtime, (uint32_t)i))
+                                    : loop_new_options(fixture->kind, is_sim && i == 0 ? &options : NULL);
+        CHECK_EQ(weft_loop_set_exception_handler(loops[i], reports_handler, NULL), 0);
+    }
+    fixture->loop = loops[0];
+}
+
+static void loops_drop(struct fixture *fixture, struct weft_loop *loops[])
+{
+    for (int i = 1; i < fixture->loop_count; i++)
+        CHECK_EQ(weft_loop_close(loops[i]), 0);
+    for (int i = 0; i < fixture->loop_count; i++)
+        weft_loop_unref(loops[i]);
+    weft_runtime_destroy(fixture->runtime);
+    sim_world_destroy(fixture->world);
+    fixture->runtime = NULL;
+    fixture->world = NULL;
+}
+
 static void run_rule(rule_fn *rule, struct fixture *fixture)
 {
-    fixture->loop = kind_loop_new(fixture->kind);
-    struct peers *peers = fixture->loop_count > 1 ? peers_start(fixture->kind, fixture->loop_count - 1, fixture->loop) : NULL;
+    struct weft_loop *loops[LOOPS_MAX];
+    loops_new(fixture, loops);
+    struct peers *peers = peers_start(loops, fixture->loop_count);
     rule(fixture, fixture->loop);
     CHECK_EQ(weft_loop_close(fixture->loop), 0);
     peers_stop(peers);
     CHECK_EQ(task_count(NULL), 0);
-    weft_loop_unref(fixture->loop);
+    loops_drop(fixture, loops);
     actors_free(fixture);
     CHECK_EQ(reports_take(), 0);
 }

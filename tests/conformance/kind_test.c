@@ -50,8 +50,11 @@ static struct weft_loop *make(const struct weft_loop_kind *kind)
 Rule(ADD_8, a_kind_is_initialised_on_a_loop_that_can_schedule_and_undone_once)
 {
     const struct weft_loop_kind kind = {.size = sizeof(kind), .name = "sub", .base = fixture->kind, .init = kind_init, .fini = kind_fini};
+    struct weft_loop_options options = WEFT_LOOP_OPTIONS;
     struct weft_loop *sub;
-    CHECK_EQ(weft_loop_new_options(&kind, 64, "options", &sub), 0);
+    options.user_bytes = 64;
+    options.kind = "options";
+    CHECK_EQ(weft_loop_new_options(&kind, &options, &sub), 0);
     CHECK(weft_loop_kind(sub) == &kind);
     CHECK_STR(init_options, "options");
     run_once(sub);

@@ -57,12 +57,12 @@ struct scene {
     int reports;
     int report_status;
     const char *report_message;
-    int allocated_before;
+    int64_t live_before; /* allocations */
 };
 
 /* Open a loop of `kind` (NULL: epoll) and enter it. */
 void scene_open(struct scene *scene);
-void scene_open_kind(struct scene *scene, const struct weft_loop_kind *kind, const void *options);
+void scene_open_kind(struct scene *scene, const struct weft_loop_kind *kind, const struct weft_poller_options *options);
 
 /* Leave and close it; every peer must have heard of its end, and no memory may be left. */
 void scene_close(struct scene *scene);

@@ -263,7 +263,9 @@ Test(sim, lives_in_the_world_that_it_is_given, .timeout = 5)
     uint64_t elapsed_ns = 0;
     in_world.world = world;
     options.driver = WEFT_DRIVER_SIM;
-    options.kind_options = &in_world;
+    struct weft_loop_options loop_options = WEFT_LOOP_OPTIONS;
+    loop_options.poller = &in_world;
+    options.loop_options = &loop_options;
     struct weft_runtime *runtime = fixture_create(&options);
     CHECK(runtime_world(runtime) == world);
     CHECK_EQ(weft_runtime_run(runtime, fixture_fiber(sleep_an_hour, &elapsed_ns), NULL), 0);
