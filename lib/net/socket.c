@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/context.h"
 #include "lib/net/protocol.h"
 #include "weft/future.h"
 #include "weft/memory.h"
@@ -30,17 +31,24 @@ static struct socket_transport *socket_of(struct weft_transport *transport)
     return weft_container_of(transport, struct socket_transport, transport);
 }
 
+/* Into the context that the protocol's callbacks were given, and out again. */
+static void switch_context(struct socket_transport *socket)
+{
+    if ((socket->transport.flags & SOCKET_HAS_CONTEXT) != 0)
+        socket->context = context_swap_current(socket->context);
+}
+
 void socket_call_begin(struct socket_transport *socket)
 {
     socket->transport.flags |= SOCKET_IN_CALL;
+    switch_context(socket);
 }
 
 int socket_call_end(struct socket_transport *socket, int status)
 {
     socket->transport.flags &= ~(unsigned)SOCKET_IN_CALL;
-    if (socket->outgoing == NULL)
-        return status;
-    int flushed = socket_flush(socket);
+    int flushed = socket->outgoing == NULL ? 0 : socket_flush(socket);
+    switch_context(socket);
     return weft_status_is_fatal(status) ? status : flushed < 0 ? flushed : status;
 }
 
@@ -72,8 +80,10 @@ static int lost_run(struct weft_work *work)
     transport->flags &= ~(unsigned)SOCKET_QUEUED;
     limits_destroy(&socket_net(socket)->wheel, socket->limits);
     socket->limits = NULL;
+    switch_context(socket);
     int status = net_report(transport->loop, "protocol.connection_lost() failed", protocol_lost(transport->protocol, socket->lost_status),
                             transport);
+    switch_context(socket);
     weft_transport_detach(transport);
     transport->flags |= SOCKET_OVER;
     weft_free(socket->held);
@@ -128,7 +138,9 @@ static void socket_close(struct weft_transport *transport)
 
 static void socket_destroy(struct weft_transport *transport)
 {
-    weft_free(socket_of(transport));
+    struct socket_transport *socket = socket_of(transport);
+    weft_context_unref(socket->context);
+    weft_free(socket);
 }
 
 /* ---- what it is ---- */
@@ -276,6 +288,8 @@ int socket_make(struct weft_loop *loop, const struct weft_make_socket *args, str
         return status;
     }
     weft_file_init(&socket->file, full.fd, WEFT_FILE_STREAM);
+    socket->context = weft_context_ref(full.context);
+    socket->transport.flags |= full.context != NULL ? SOCKET_HAS_CONTEXT : 0;
     /* A server's listener hands the option down. It is no option of UNIX sockets, and that is fine. */
     if (full.server == NULL && !weft_file_is_virtual(&socket->file))
         (void)setsockopt(full.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));

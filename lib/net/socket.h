@@ -28,6 +28,7 @@
  *      DELIVERY_QUEUED   `reading.work` is in the loop's queue: to start, or to deliver what was held
  *      SHUT_DOWN         the writing side was ended
  *      OVER              connection_lost has returned: what ends now leads to the close of the descriptor
+ *      HAS_CONTEXT       the protocol is called in `context`, not in the loop's plain one
  */
 enum {
     SOCKET_IN_CALL = WEFT_TRANSPORT_OWN,
@@ -38,6 +39,7 @@ enum {
     SOCKET_DELIVERY_QUEUED = WEFT_TRANSPORT_OWN << 5,
     SOCKET_SHUT_DOWN = WEFT_TRANSPORT_OWN << 6,
     SOCKET_OVER = WEFT_TRANSPORT_OWN << 7,
+    SOCKET_HAS_CONTEXT = WEFT_TRANSPORT_OWN << 8,
 };
 
 /* Bytes that came while reading was paused. */
@@ -54,6 +56,7 @@ struct socket_transport {
     struct outgoing *outgoing;
     struct held *held;
     struct limits *limits;
+    struct weft_context *context; /* of the protocol's callbacks; while one runs, what it stands in for */
     int lost_status;
 };
 
