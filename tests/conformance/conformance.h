@@ -33,6 +33,8 @@
 #include "weft/timer.h"
 
 struct actor;
+struct sim_world;
+struct weft_runtime;
 
 /* What a task is made of in a TaskRule. */
 enum coro_kind {
@@ -46,7 +48,9 @@ struct fixture {
     const struct weft_loop_kind *kind;
     int loop_count; /* 1: alone; 4: three others are busy, and some of their traffic passes through `loop` */
     enum coro_kind coro_kind;
-    struct actor *actors; /* freed at the end */
+    struct actor *actors;         /* freed at the end */
+    struct sim_world *world;      /* of `loop`, where that is the simulator's */
+    struct weft_runtime *runtime; /* of all four, where they are epoll's; they are run one by one even so */
 };
 
 typedef void rule_fn(struct fixture *fixture, struct weft_loop *loop);

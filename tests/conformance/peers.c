@@ -1,8 +1,8 @@
 /*
  * Peers: three loops that pass tokens around a ring of loops, as futures that one loop completes and another's callback receives.
  *
- *     peer 0 ──> peer 1 ──> peer 2 ──> peer 0            token 0: among the peers only
- *     peer 0 ──> peer 1 ──> peer 2 ──> tested ──> …      token 1: through the loop under test too, where it waits if that one is idle
+ *     loop 1 ──> loop 2 ──> loop 3 ──> loop 1         token 0: among the peers only
+ *     loop 1 ──> loop 2 ──> loop 3 ──> loop 0 ──> …   token 1: through the loop under test too, where it waits if that one is idle
  *
  * A token has one holder at a time: the loop on which its callback runs or is queued. It dies where it cannot go on: on a closed loop, or
  * once the peers are told to stop.
@@ -11,20 +11,21 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/conformance/conformance.h"
 #include "weft/atomic.h"
 
-enum { TOKENS = 2, LOOPS_MAX = 4 };
+enum { TOKENS = 2 };
 
 struct token {
     struct peers *peers;
-    int ring;  /* how many loops it visits */
-    int place; /* where it is */
+    int lowest; /* the first loop of its ring */
+    int place;  /* where it is */
 };
 
 struct peers {
-    struct weft_loop *loops[LOOPS_MAX]; /* the peers', then the one under test */
+    struct weft_loop *loops[LOOPS_MAX]; /* the one under test, then the peers */
     pthread_t threads[LOOPS_MAX];
     int count;
     uint32_t is_stopping;
@@ -53,7 +54,7 @@ static int token_received(struct weft_future *future, void *arg)
     void *value;
     CHECK_EQ(weft_future_result(future, &value), 0);
     CHECK(value == token);
-    int next = (token->place + 1) % token->ring;
+    int next = token->place + 1 < token->peers->count ? token->place + 1 : token->lowest;
     struct weft_loop *loop = token->peers->loops[next];
     token->place = next;
     weft_loop_call_soon_threadsafe(loop, token_arrived, token, NULL, NULL); /* refused: the token dies */
@@ -66,21 +67,19 @@ static void *peer_run(void *arg)
     return NULL;
 }
 
-struct peers *peers_start(const struct weft_loop_kind *kind, int count, struct weft_loop *tested)
+struct peers *peers_start(struct weft_loop *const loops[], int count)
 {
+    if (count < 2)
+        return NULL;
     struct peers *peers = calloc(1, sizeof(*peers));
-    CHECK(count < LOOPS_MAX);
+    CHECK(count <= LOOPS_MAX);
     peers->count = count;
-    peers->loops[count] = tested;
-    for (int i = 0; i < count; i++) {
-        CHECK_EQ(weft_loop_new(kind, 64, &peers->loops[i]), 0);
-        CHECK_EQ(weft_loop_set_exception_handler(peers->loops[i], reports_handler, NULL), 0);
-    }
+    memcpy(peers->loops, loops, (size_t)count * sizeof(*loops));
     for (int i = 0; i < TOKENS; i++) {
-        peers->tokens[i] = (struct token){.peers = peers, .ring = count + i, .place = i};
-        CHECK_EQ(weft_loop_call_soon(peers->loops[i], token_arrived, &peers->tokens[i], NULL, NULL), 0);
+        peers->tokens[i] = (struct token){.peers = peers, .lowest = i == 0, .place = i + 1};
+        CHECK_EQ(weft_loop_call_soon(loops[i + 1], token_arrived, &peers->tokens[i], NULL, NULL), 0);
     }
-    for (int i = 0; i < count; i++)
+    for (int i = 1; i < count; i++)
         CHECK_EQ(pthread_create(&peers->threads[i], NULL, peer_run, peers->loops[i]), 0);
     return peers;
 }
@@ -90,13 +89,9 @@ void peers_stop(struct peers *peers)
     if (!peers)
         return;
     weft_atomic_store_relaxed(&peers->is_stopping, 1);
-    for (int i = 0; i < peers->count; i++)
+    for (int i = 1; i < peers->count; i++)
         CHECK_EQ(weft_loop_stop(peers->loops[i]), 0);
-    for (int i = 0; i < peers->count; i++)
+    for (int i = 1; i < peers->count; i++)
         CHECK_EQ(pthread_join(peers->threads[i], NULL), 0);
-    for (int i = 0; i < peers->count; i++)
-        CHECK_EQ(weft_loop_close(peers->loops[i]), 0);
-    for (int i = 0; i < peers->count; i++)
-        weft_loop_unref(peers->loops[i]);
     free(peers);
 }

@@ -6,12 +6,16 @@
 
 struct peers;
 struct weft_loop;
-struct weft_loop_kind;
 
-/* Start `count` loops of `kind`. Some of what they do passes through `tested`, whenever that one runs. */
-struct peers *peers_start(const struct weft_loop_kind *kind, int count, struct weft_loop *tested);
+enum { LOOPS_MAX = 4 };
 
-/* Stop them, wait for their threads and take them apart. `tested` is closed before. NULL is ignored. */
+/*
+ * Keep loops[1] … loops[count - 1] busy, each in a thread. Some of what they do passes through loops[0], whenever that one runs. NULL if
+ * there is none but that one.
+ */
+struct peers *peers_start(struct weft_loop *const loops[], int count);
+
+/* Stop them and wait for their threads; loops[0] is closed before. NULL is ignored. */
 void peers_stop(struct peers *peers);
 
 #endif
