@@ -21,6 +21,12 @@ void socket_write_release(struct socket_transport *socket)
     outgoing_give(&socket_net(socket)->pool, outgoing);
 }
 
+/* A connection that the peer has reset cannot be shut down any more: say what a receive would have said. */
+static void shut_down_failed(struct socket_transport *socket, int status)
+{
+    socket_abort(&socket->transport, status == -ENOTCONN ? -ECONNRESET : status);
+}
+
 static int shut_down(struct weft_operation *operation, int result, unsigned flags)
 {
     struct outgoing *outgoing = weft_container_of(operation, struct outgoing, operation);
@@ -28,7 +34,7 @@ static int shut_down(struct weft_operation *operation, int result, unsigned flag
     (void)flags;
     outgoing->is_sending = false;
     if (result < 0 && result != -ECANCELED)
-        socket_abort(&socket->transport, result);
+        shut_down_failed(socket, result);
     socket_drained(socket);
     socket_write_release(socket);
     socket_settle(socket);
@@ -45,7 +51,7 @@ static void shut_down_begin(struct socket_transport *socket)
     if (result == -EINPROGRESS)
         outgoing->is_sending = true;
     else if (result < 0)
-        socket_abort(&socket->transport, result);
+        shut_down_failed(socket, result);
 }
 
 /* Nothing waits any more: what was put off until now. */
