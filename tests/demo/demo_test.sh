@@ -43,16 +43,16 @@ assert not any("\033" in line for line in lines)
 
 serves_until() {
     local signal=$1 port
-    "$demo" --serve --port 0 --loops 2 >"$folder/serving" &
+    "$demo" --serve --port 0 --loops 2 >"$folder/serving-$signal" &
     server=$!
-    port=$(port_of "$folder/serving") || fail "no URL"
+    port=$(port_of "$folder/serving-$signal") || fail "no URL"
     [[ $(curl -sS "http://127.0.0.1:$port/plaintext") == "Hello, World!" ]] || fail "/plaintext"
     curl -sS "http://127.0.0.1:$port/" | grep -q "served this page" || fail "/"
     curl -sS "http://127.0.0.1:$port/tasks" | grep -q "main " || fail "/tasks"
     kill "-$signal" "$server"
     wait "$server" || fail "no exit 0 after SIG$signal"
     server=
-    grep -q '^stopped$' "$folder/serving" || fail "it did not say that it stopped"
+    grep -q '^stopped$' "$folder/serving-$signal" || fail "it did not say that it stopped"
     ! curl -sS "http://127.0.0.1:$port/" 2>/dev/null || fail "it still listens"
 }
 

@@ -328,3 +328,38 @@ Test(http, frees_what_waits_for_a_peer_that_is_gone, .timeout = 5)
     CHECK_EQ(wire_count(wire, STATUS_LINE), 1);
     wire_close(wire);
 }
+
+/* ---- anything ------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t random_next(uint32_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+/* Some good requests with up to three bytes changed, in pieces of any size. */
+static void feed_noise(struct wire *wire, uint32_t seed)
+{
+    char bytes[] = PLAINTEXT "POST /json?a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x\r\nhello\r\n0\r\nA: b\r\n\r\n"
+                             "HEAD http://weft/ HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabc" PLAINTEXT;
+    size_t len = sizeof(bytes) - 1;
+    for (uint32_t changes = random_next(&seed) % 4; changes > 0; changes--)
+        bytes[random_next(&seed) % len] = (char)random_next(&seed);
+    for (size_t at = 0; at < len && !wire->is_closed;) {
+        size_t piece = 1 + random_next(&seed) % (len - at);
+        CHECK_EQ(wire_feed_bytes(wire, bytes + at, piece), 0);
+        at += piece;
+    }
+}
+
+Test(http, takes_anything, .timeout = 60)
+{
+    for (uint32_t seed = 1; seed <= 5000; seed++) {
+        struct wire *wire = wire_open();
+        feed_noise(wire, seed * 2654435761u);
+        CHECK(wire->len == 0 || wire_begins(wire, STATUS_LINE));
+        wire_close(wire);
+    }
+}

@@ -25,7 +25,7 @@
 #include "weft/status.h"
 #include "weft/task.h"
 
-#define LOAD_PAUSE_NS  50000    /* a loop completes up to 20,000 futures a second for others while wrk runs */
+#define LOAD_PAUSE_NS  100000   /* a loop completes up to 10,000 futures a second for others while wrk runs */
 #define SERVE_PAUSE_NS 10000000 /* and 100 while it only serves, which costs next to nothing */
 #define EXIT_INTERRUPT 130
 
@@ -49,6 +49,15 @@ static int serve(struct demo *demo)
     return status;
 }
 
+static int measure(struct demo *demo)
+{
+    int status = measurement_begin(&demo->measurement, &demo->options, &demo->site);
+    if (status < 0)
+        return status;
+    table_print_title(&demo->measurement, stdout);
+    return measurement_end(&demo->measurement, &demo->site);
+}
+
 /* A signal cancels this task: whatever it waits for returns -ECANCELED, and the way out is the same as after a full measurement. */
 static int demo_run(void *arg, void **result_out)
 {
@@ -61,7 +70,7 @@ static int demo_run(void *arg, void **result_out)
     if (status == 0)
         status = traffic_start(&demo->traffic, &demo->site, demo->options.is_serving ? SERVE_PAUSE_NS : LOAD_PAUSE_NS);
     if (status == 0)
-        status = demo->options.is_serving ? serve(demo) : measurement_take(&demo->measurement, &demo->options, &demo->site);
+        status = demo->options.is_serving ? serve(demo) : measure(demo);
     traffic_stop(&demo->traffic);
     site_stop(&demo->site);
     signals_close();
@@ -128,17 +137,19 @@ static int demo_tell(const struct demo *demo)
 
 static int demo_end(const struct demo *demo, int status)
 {
-    if (demo->options.is_serving && status == -ECANCELED) {
-        puts("stopped");
-        return EXIT_SUCCESS;
-    }
     if (status == 0)
         return demo_tell(demo);
+    if (status == -ECANCELED) {
+        puts("stopped");
+        return demo->options.is_serving ? EXIT_SUCCESS : EXIT_INTERRUPT;
+    }
     if (status == -ENOENT)
         fputs("demo: wrk is not installed: apt-get install wrk\n", stderr);
+    else if (status == -EADDRINUSE || status == -EACCES)
+        fprintf(stderr, "demo: port %u: %s\n", demo->options.port, weft_status_text(status));
     else
         fprintf(stderr, "demo: %s\n", weft_status_text(status));
-    return status == -ECANCELED ? EXIT_INTERRUPT : EXIT_FAILURE;
+    return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)

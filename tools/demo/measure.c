@@ -13,9 +13,13 @@
 #define THREADS_MAX    4
 #define HALF_SECOND_NS 500000000ll
 
-static uint32_t min(uint32_t a, uint32_t b)
+/* A thread of wrk keeps more than one loop busy. Each gets as many connections as the others, so their number divides that of these. */
+static uint32_t threads_for(uint32_t loops, uint32_t connections)
 {
-    return a < b ? a : b;
+    uint32_t threads = (loops + 1) / 2 < THREADS_MAX ? (loops + 1) / 2 : THREADS_MAX;
+    while (connections % threads != 0)
+        threads--;
+    return threads;
 }
 
 static void figures_begin(struct measurement *measurement, const struct site *site)
@@ -50,25 +54,27 @@ static int measure_middle(struct measurement *measurement, const struct site *si
     return task_tree_take(&measurement->tasks);
 }
 
-int measurement_take(struct measurement *measurement, const struct options *options, const struct site *site)
+int measurement_begin(struct measurement *measurement, const struct options *options, const struct site *site)
 {
     *measurement = (struct measurement){.count = site->count, .port = site->port};
     struct load *load = &measurement->load;
     load->port = site->port;
     load->seconds = options->seconds;
     load->connections = options->connections;
-    load->threads = min(min(site->count, options->connections), THREADS_MAX);
+    load->threads = threads_for(site->count, options->connections);
     measurement->loops = weft_calloc(site->count, sizeof(*measurement->loops));
     if (measurement->loops == NULL)
         return -ENOMEM;
     figures_begin(measurement, site);
-    int status = load_start(load);
+    return load_start(load);
+}
+
+int measurement_end(struct measurement *measurement, const struct site *site)
+{
+    int status = measure_middle(measurement, site);
     if (status < 0)
-        return status;
-    status = measure_middle(measurement, site);
-    if (status < 0)
-        load_stop(load);
-    int waited = load_wait(load);
+        load_stop(&measurement->load);
+    int waited = load_wait(&measurement->load);
     figures_end(measurement, site);
     return status < 0 ? status : waited;
 }

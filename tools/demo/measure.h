@@ -22,13 +22,21 @@ struct measurement {
 };
 
 /*
- * Put load on `site` as `options` say, and take the figures.
+ * Start to put load on `site` as `options` say.
  *
  * thread:  a fiber
  * memory:  measurement is freed with measurement_free(), also after a failure
- * returns: 0; -ECANCELED; -ENOMEM; as load_start() and load_wait()
+ * returns: 0; -ENOMEM; as load_start()
  */
-int measurement_take(struct measurement *measurement, const struct options *options, const struct site *site);
+int measurement_begin(struct measurement *measurement, const struct options *options, const struct site *site);
+
+/*
+ * Wait until the load is over, looking at the tasks half-way.
+ *
+ * thread:  a fiber, once after measurement_begin() returned 0
+ * returns: 0; -ECANCELED; -ENOMEM; as load_wait()
+ */
+int measurement_end(struct measurement *measurement, const struct site *site);
 
 /* Requests of a second, as wrk counts them. thread: any */
 double measurement_rate(const struct measurement *measurement);

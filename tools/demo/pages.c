@@ -93,7 +93,7 @@ int page_tasks(struct shard *shard, char **body_out, size_t *body_bytes_out)
         return status;
     FILE *out = open_memstream(body_out, body_bytes_out);
     if (out != NULL)
-        task_tree_print(&tree, out, "", SIZE_MAX);
+        task_tree_print(&tree, out, "", SIZE_MAX, SIZE_MAX);
     task_tree_free(&tree);
     return out != NULL ? stream_finish(out, body_out) : -ENOMEM;
 }

@@ -7,7 +7,8 @@
 
 #include "tools/demo/measure.h"
 
-#define TASKS_SHOWN_MAX 12
+#define LOOPS_SHOWN_MAX 4 /* of the tasks; the figures are shown for all */
+#define TASKS_SHOWN_MAX 8 /* of each loop */
 
 /* What a terminal understands, or nothing. */
 struct style {
@@ -33,12 +34,13 @@ static const char *time_text(uint64_t us, char *text)
     return text;
 }
 
-static void print_title(const struct measurement *measurement, FILE *out, const struct style *style)
+void table_print_title(const struct measurement *measurement, FILE *out)
 {
     const struct load *load = &measurement->load;
-    fprintf(out, "\n%sweft%s  %u %s, http://127.0.0.1:%u/plaintext, %u %s, %.1f s\n\n", style->bold, style->plain, measurement->count,
+    fprintf(out, "weft serves on %u %s at http://127.0.0.1:%u/; wrk asks for /plaintext on %u %s, for %u s\n", measurement->count,
             measurement->count == 1 ? "loop" : "loops", measurement->port, load->connections,
-            load->connections == 1 ? "connection" : "connections", (double)load->duration_us / 1e6);
+            load->connections == 1 ? "connection" : "connections", load->seconds);
+    fflush(out);
 }
 
 static void print_service(const struct measurement *measurement, FILE *out, const struct style *style)
@@ -82,10 +84,10 @@ static void print_loops(const struct measurement *measurement, FILE *out, const 
 void table_print(const struct measurement *measurement, FILE *out, bool is_colour)
 {
     const struct style *style = &styles[is_colour];
-    print_title(measurement, out, style);
+    fputc('\n', out);
     print_service(measurement, out, style);
     print_loops(measurement, out, style);
     fprintf(out, "%s  tasks in the middle of the load: %zu%s\n", style->dim, measurement->tasks.count, style->plain);
-    task_tree_print(&measurement->tasks, out, "  ", TASKS_SHOWN_MAX);
+    task_tree_print(&measurement->tasks, out, "  ", LOOPS_SHOWN_MAX, TASKS_SHOWN_MAX);
     fputc('\n', out);
 }

@@ -9,6 +9,9 @@
 
 struct measurement;
 
+/* Print what is being measured, as it begins. thread: any */
+void table_print_title(const struct measurement *measurement, FILE *out);
+
 /* Print the table; in colour if `is_colour`. At most 100 columns. thread: any */
 void table_print(const struct measurement *measurement, FILE *out, bool is_colour);
 

@@ -32,7 +32,7 @@ static int task_line_compare(const void *left, const void *right)
     const struct task_line *a = left, *b = right;
     if (a->loop != b->loop)
         return a->loop < b->loop ? -1 : 1;
-    return strcmp(a->name, b->name);
+    return strverscmp(a->name, b->name); /* "rally with 9" before "rally with 10" */
 }
 
 int task_tree_take(struct task_tree *tree)
@@ -61,9 +61,9 @@ static size_t count_of_loop(const struct task_tree *tree, size_t first)
     return end - first;
 }
 
-static void loop_print(const struct task_line *lines, size_t count, FILE *out, const char *margin, size_t count_max)
+static void loop_print(const struct task_line *lines, size_t count, FILE *out, const char *margin, size_t tasks_max)
 {
-    size_t shown = count <= count_max ? count : count_max;
+    size_t shown = count <= tasks_max ? count : tasks_max - 1;
     fprintf(out, "%sloop %u\n", margin, lines[0].loop);
     for (size_t i = 0; i < shown; i++) {
         const char *branch = i + 1 < count ? "├─" : "└─";
@@ -73,13 +73,16 @@ static void loop_print(const struct task_line *lines, size_t count, FILE *out, c
         fprintf(out, "%s└─ and %zu more\n", margin, count - shown);
 }
 
-void task_tree_print(const struct task_tree *tree, FILE *out, const char *margin, size_t count_max)
+void task_tree_print(const struct task_tree *tree, FILE *out, const char *margin, size_t loops_max, size_t tasks_max)
 {
-    for (size_t first = 0; first < tree->count;) {
+    size_t first = 0;
+    for (size_t loops = 0; first < tree->count && loops < loops_max; loops++) {
         size_t count = count_of_loop(tree, first);
-        loop_print(&tree->lines[first], count, out, margin, count_max);
+        loop_print(&tree->lines[first], count, out, margin, tasks_max);
         first += count;
     }
+    if (first < tree->count)
+        fprintf(out, "%sand %zu more on the other loops\n", margin, tree->count - first);
 }
 
 void task_tree_free(struct task_tree *tree)

@@ -31,8 +31,8 @@ struct task_tree {
  */
 int task_tree_take(struct task_tree *tree);
 
-/* Print it as a tree, at most `count_max` tasks of each loop, each line after `margin`. thread: any */
-void task_tree_print(const struct task_tree *tree, FILE *out, const char *margin, size_t count_max);
+/* Print it, each line after `margin`: at most `loops_max` loops, and `tasks_max` tasks of each. The rest is counted. thread: any */
+void task_tree_print(const struct task_tree *tree, FILE *out, const char *margin, size_t loops_max, size_t tasks_max);
 
 /* Free it; an empty one is fine. thread: any */
 void task_tree_free(struct task_tree *tree);
