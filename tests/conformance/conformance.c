@@ -209,10 +209,12 @@ struct report report_last(void)
 
 /* ---- the fixture ---- */
 
+enum { USER_BYTES = 64 }; /* enough for the example's subclass */
+
 static struct weft_loop *loop_new_options(const struct weft_loop_kind *kind, const struct weft_poller_options *poller)
 {
     struct weft_loop_options options = WEFT_LOOP_OPTIONS;
-    options.user_bytes = 64;
+    options.user_bytes = USER_BYTES;
     options.poller = poller;
     struct weft_loop *loop;
     CHECK_EQ(weft_loop_new_options(kind, &options, &loop), 0);
@@ -247,9 +249,11 @@ static void warm_up_rule(struct fixture *fixture, struct weft_loop *loop)
 /* A runtime's loops have all that a program's have: an executor, an index, a spin before they sleep. */
 static void runtime_new(struct fixture *fixture)
 {
+    static const struct weft_loop_options loop_options = {.size = sizeof(loop_options), .user_bytes = USER_BYTES};
     struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
     options.loops = (uint32_t)fixture->loop_count;
     options.kind = fixture->kind;
+    options.loop_options = &loop_options;
     CHECK_EQ(weft_runtime_create(&options, &fixture->runtime), 0);
 }
 
@@ -258,7 +262,7 @@ static void loops_new(struct fixture *fixture, struct weft_loop *loops[])
 {
     struct weft_poller_options options = WEFT_POLLER_OPTIONS_INIT;
     bool is_sim = fixture->kind == weft_loop_kind_sim();
-    if (fixture->kind == weft_loop_kind_epoll() && fixture->loop_count > 1)
+    if (!is_sim && fixture->loop_count > 1)
         runtime_new(fixture);
     if (is_sim) {
         options.world = fixture->world = sim_world_create(NULL);

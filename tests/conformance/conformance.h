@@ -50,7 +50,7 @@ struct fixture {
     enum coro_kind coro_kind;
     struct actor *actors;         /* freed at the end */
     struct sim_world *world;      /* of `loop`, where that is the simulator's */
-    struct weft_runtime *runtime; /* of all four, where they are epoll's; they are run one by one even so */
+    struct weft_runtime *runtime; /* of all four, unless they are the simulator's; they are run one by one even so */
 };
 
 typedef void rule_fn(struct fixture *fixture, struct weft_loop *loop);
