@@ -1,0 +1,340 @@
+/*
+ * Soak test: is anything lost, doubled or kept when everything happens at once, for long?
+ *
+ * Runs the actors of soak.h on a runtime, lets them come to their end, and does the sums. `--seconds N` and `--seed N`; the seed decides
+ * every choice of every actor, not the threads' interleaving. Memory must be flat: from the end of the warm-up on, the straight line
+ * through a sample a second may rise by 1 % of the mean or RISE_MAX_BYTES over the whole run, whichever is more. (Not so under a
+ * sanitizer, which keeps what was freed.)
+ */
+#include "tests/soak/soak.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/soak/meter.h"
+#include "weft/executor.h"
+#include "weft/fiber.h"
+#include "weft/memory.h"
+#include "weft/runtime.h"
+#include "weft/server.h"
+#include "weft/status.h"
+#include "weft/transport.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED true
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED false
+#endif
+
+enum { SECONDS_DEFAULT = 10, ACTORS_MAX = 64, CLIENTS_EACH = 4, SAMPLES_MIN = 4, RISE_MAX_BYTES = 1 << 20, END_S = 20 };
+
+#define SECOND_NS INT64_C(1000000000)
+
+static int passed, failed;
+
+void soak_check(bool is_true, const char *format, ...)
+{
+    *(is_true ? &passed : &failed) += 1;
+    if (is_true)
+        return;
+    va_list args;
+    va_start(args, format);
+    printf("FAILED: ");
+    vprintf(format, args);
+    printf("\n");
+    va_end(args);
+}
+
+void lane_expect(struct lane *lane, int status, const char *what)
+{
+    if (status >= 0)
+        return;
+    if (lane->counts.wrong++ < 10)
+        printf("lane %u: %s: %s\n", lane->index, what, weft_status_name(status));
+}
+
+int lane_pause(struct lane *lane, uint64_t max_ns)
+{
+    return weft_sleep((int64_t)lane_between(lane, 0, max_ns));
+}
+
+static int reported(struct weft_loop *loop, const struct weft_exception *exception, void *arg)
+{
+    struct soak *soak = arg;
+    (void)loop;
+    if (weft_atomic_add_relaxed(&soak->exceptions, 1) < 10)
+        printf("reported: %s: %s\n", exception->message, weft_status_name(exception->status));
+    return 0;
+}
+
+/* ---- the run -------------------------------------------------------------------------------------------------------------------- */
+
+struct cast {
+    struct weft_task *tasks[ACTORS_MAX];
+    size_t count;
+};
+
+static int cast_add(struct cast *cast, struct lane *lane, weft_fiber_fn *body)
+{
+    struct weft_coro *coro;
+    int status = weft_fiber_new(body, lane, NULL, &coro);
+    if (status == 0)
+        status = weft_loop_create_task_threadsafe(lane->loop, coro, NULL, &cast->tasks[cast->count]);
+    cast->count += status == 0;
+    return status;
+}
+
+static int cast_lane(struct cast *cast, struct lane *lane)
+{
+    static weft_fiber_fn *const bodies[] = {churn_timers, churn_handles, churn_tasks, promise_futures, promise_jobs};
+    int status = 0;
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && status == 0; i++)
+        status = cast_add(cast, lane, bodies[i]);
+    for (int i = 0; i < CLIENTS_EACH && status == 0; i++)
+        status = cast_add(cast, lane, client_converse);
+    return status;
+}
+
+static int cast_await(struct cast *cast)
+{
+    int status = 0;
+    for (size_t i = 0; i < cast->count; i++) {
+        int ended = weft_wait_for(&cast->tasks[i]->future, END_S * SECOND_NS, NULL);
+        status = status < 0 ? status : ended;
+        weft_task_unref(cast->tasks[i]);
+    }
+    cast->count = 0;
+    return status;
+}
+
+/* Only its own loop may close a server. */
+static int lane_close(void *arg, void **result_out)
+{
+    struct lane *lane = arg;
+    struct weft_future *closed;
+    (void)result_out;
+    int status = weft_server_close(lane->server);
+    if (status == 0)
+        status = weft_server_wait_closed(lane->server, &closed);
+    if (status < 0)
+        return status;
+    status = weft_await(closed, NULL);
+    weft_future_unref(closed);
+    weft_server_unref(lane->server);
+    return status;
+}
+
+/* Until no task is left but this one. */
+static size_t wait_for_tasks(void)
+{
+    for (int tries = 0;; tries++) {
+        struct weft_task **tasks;
+        size_t count;
+        if (weft_all_tasks(NULL, &tasks, &count) < 0)
+            return SIZE_MAX;
+        weft_all_tasks_free(tasks, count);
+        if (count == 1 || tries == 1000 * END_S || weft_sleep(SECOND_NS / 1000) < 0)
+            return count - 1;
+    }
+}
+
+static struct meter meter;
+
+static int soak_body(void *arg, void **result_out)
+{
+    struct soak *soak = arg;
+    static struct cast cast;
+    (void)result_out;
+    int status = 0;
+    for (int i = 0; i < SOAK_LANES && status == 0; i++)
+        status = cast_lane(&cast, &soak->lanes[i]);
+    for (uint32_t second = 0; second < soak->seconds && status == 0; second++) {
+        status = weft_sleep(SECOND_NS);
+        meter_sample(&meter);
+    }
+    weft_atomic_store_relaxed(&soak->is_over, 1);
+    int ended = cast_await(&cast);
+    soak_check(ended == 0, "the actors end with %s", weft_status_name(ended));
+    for (int i = 0; i < SOAK_LANES && status == 0; i++)
+        status = cast_add(&cast, &soak->lanes[i], lane_close);
+    ended = cast_await(&cast);
+    soak_check(ended == 0, "the servers close with %s", weft_status_name(ended));
+    size_t left = wait_for_tasks();
+    soak_check(left == 0, "%zu tasks left", left);
+    return status;
+}
+
+static int soak_open(struct soak *soak)
+{
+    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    options.loops = SOAK_LANES;
+    int status = weft_runtime_create(&options, &soak->runtime);
+    for (uint32_t i = 0; i < SOAK_LANES && status == 0; i++) {
+        struct lane *lane = &soak->lanes[i];
+        lane->soak = soak;
+        lane->index = i;
+        lane->loop = weft_runtime_loop(soak->runtime, i);
+        random_init(&lane->random, soak->seed + i);
+        status = session_listen(lane);
+    }
+    return status;
+}
+
+/* ---- the sums ------------------------------------------------------------------------------------------------------------------- */
+
+static void print_counts(const struct soak_counts *counts)
+{
+#define SOAK_COUNT_PRINT(name) printf("  %-20s %llu\n", #name, (unsigned long long)counts->name);
+    SOAK_COUNTS(SOAK_COUNT_PRINT)
+#undef SOAK_COUNT_PRINT
+}
+
+/* The counts are nothing but words. */
+static struct soak_counts add_lanes(const struct soak *soak)
+{
+    struct soak_counts sum = {0};
+    for (int i = 0; i < SOAK_LANES; i++) {
+        const uint64_t *from = (const uint64_t *)(const void *)&soak->lanes[i].counts;
+        for (size_t word = 0; word < sizeof(sum) / sizeof(uint64_t); word++)
+            ((uint64_t *)(void *)&sum)[word] += from[word];
+    }
+    return sum;
+}
+
+static void check_equal(uint64_t left, uint64_t right, const char *claim)
+{
+    soak_check(left == right, "%s: %llu and %llu", claim, (unsigned long long)left, (unsigned long long)right);
+}
+
+#define CHECK_EQUAL(left, right) check_equal((left), (right), #left " = " #right)
+#define CHECK_SOME(count)        soak_check((count) > 0, "no " #count)
+
+static void check_churn(const struct soak *soak, const struct soak_counts *sum)
+{
+    CHECK_EQUAL(sum->timers_armed, sum->timers_fired + sum->timers_stopped);
+    CHECK_EQUAL(sum->timers_wrong, 0);
+    CHECK_EQUAL(sum->handles_made, sum->handles_called + sum->handles_cancelled);
+    CHECK_EQUAL(sum->posts_made, sum->posts_called + sum->posts_cancelled);
+    CHECK_EQUAL(sum->tasks_created, sum->tasks_ended);
+    CHECK_EQUAL(sum->bodies_begun, sum->bodies_ended);
+    CHECK_EQUAL(sum->steps_made, soak->steps_dropped);
+    CHECK_SOME(sum->tasks_cancelled);
+    CHECK_EQUAL(sum->futures_made, sum->futures_got + sum->futures_cancelled);
+    CHECK_EQUAL(sum->futures_made, sum->futures_set + sum->futures_refused);
+    CHECK_EQUAL(sum->futures_set, sum->futures_got);
+    CHECK_SOME(sum->futures_cancelled);
+    CHECK_EQUAL(sum->jobs_submitted, sum->jobs_awaited);
+    CHECK_EQUAL(sum->wrong, 0);
+    CHECK_EQUAL(soak->exceptions, 0);
+}
+
+static void check_jobs(const struct soak *soak, const struct soak_counts *sum)
+{
+    struct weft_executor_counters executor = {0};
+    (void)weft_executor_get_counters(weft_runtime_executor(soak->runtime), &executor);
+    CHECK_EQUAL(sum->jobs_submitted, executor.completed + executor.cancelled);
+    CHECK_EQUAL(soak->jobs_run, executor.completed);
+}
+
+static void check_connections(const struct soak *soak, const struct soak_counts *sum)
+{
+    struct weft_transport_counters all = {0};
+    for (int i = 0; i < SOAK_LANES; i++) {
+        struct weft_transport_counters each = {0};
+        (void)weft_loop_get_transport_counters(soak->lanes[i].loop, &each);
+        all.opened += each.opened;
+        all.closed += each.closed;
+        all.accepted += each.accepted;
+    }
+    CHECK_SOME(all.opened);
+    CHECK_EQUAL(all.opened, all.closed);
+    CHECK_EQUAL(all.accepted, sum->sessions_made);
+    CHECK_EQUAL(sum->sessions_made, sum->sessions_lost);
+    CHECK_EQUAL(sum->clients_opened, sum->clients_closed);
+    soak_check(sum->sessions_made >= sum->clients_opened && sum->sessions_made <= sum->clients_opened + sum->clients_given_up,
+               "%llu accepted, %llu opened, %llu given up", (unsigned long long)sum->sessions_made, (unsigned long long)sum->clients_opened,
+               (unsigned long long)sum->clients_given_up);
+    CHECK_SOME(sum->graceful_begun);
+    CHECK_EQUAL(sum->graceful_begun, sum->graceful_ended);
+    CHECK_EQUAL(sum->bytes_sent, sum->bytes_echoed);
+}
+
+static void check_flat(const char *name, const double *samples)
+{
+    size_t warm_up = meter.count / 3;
+    size_t count = meter.count - warm_up;
+    if (IS_SANITIZED || count < SAMPLES_MIN)
+        return;
+    double mean;
+    double rise = meter_rise(samples + warm_up, count, &mean);
+    double limit = mean / 100 > RISE_MAX_BYTES ? mean / 100 : RISE_MAX_BYTES;
+    printf("%s: %.2f MiB, %+.3f MiB in %zu s\n", name, mean / (1 << 20), rise / (1 << 20), count);
+    soak_check(rise < limit, "%s memory rises by %.0f bytes", name, rise);
+}
+
+static int soak_run(struct soak *soak)
+{
+    struct weft_coro *coro;
+    int status = soak_open(soak);
+    if (status == 0)
+        status = weft_fiber_new(soak_body, soak, NULL, &coro);
+    if (status == 0)
+        status = weft_runtime_run(soak->runtime, coro, NULL);
+    soak_check(status == 0, "the run ends with %s", weft_status_name(status));
+    if (status < 0)
+        return status;
+    struct soak_counts sum = add_lanes(soak);
+    check_connections(soak, &sum);
+    status = weft_runtime_shutdown(soak->runtime, END_S * SECOND_NS);
+    soak_check(status == 0, "the shutdown ends with %s", weft_status_name(status));
+    sum = add_lanes(soak);
+    print_counts(&sum);
+    check_jobs(soak, &sum);
+    check_churn(soak, &sum);
+    return status;
+}
+
+/* What the process keeps for good (the registry's table, the C library's buffers) is there once it has been used. */
+static void soak_once(uint64_t seed, uint32_t seconds, bool is_rehearsal)
+{
+    static struct soak soak;
+    soak = (struct soak){.seed = seed, .seconds = seconds};
+    meter.count = 0;
+    int64_t blocks = meter_blocks();
+    int descriptors = meter_descriptors();
+    weft_set_report_sink(reported, &soak);
+    (void)soak_run(&soak);
+    weft_runtime_destroy(soak.runtime);
+    check_flat("resident", meter.resident);
+    check_flat("live", meter.live);
+    soak_check(meter_descriptors() == descriptors, "%d descriptors before, %d after", descriptors, meter_descriptors());
+    if (!is_rehearsal)
+        soak_check(meter_blocks() == blocks, "%lld blocks before, %lld after", (long long)blocks, (long long)meter_blocks());
+}
+
+int main(int argc, char **argv)
+{
+    uint32_t seconds = SECONDS_DEFAULT;
+    uint64_t seed = random_seed_os();
+    for (int i = 1; i + 1 < argc; i += 2)
+        if (strcmp(argv[i], "--seconds") == 0)
+            seconds = (uint32_t)strtoul(argv[i + 1], NULL, 0);
+        else if (strcmp(argv[i], "--seed") == 0)
+            seed = strtoull(argv[i + 1], NULL, 0);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    printf("--seed %llu --seconds %u\n", (unsigned long long)seed, seconds);
+    meter_install();
+    soak_once(seed, 1, true);
+    soak_once(seed, seconds, false);
+    exhaustion_check();
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
