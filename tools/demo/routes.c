@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <http_parser.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "tools/demo/pages.h"
@@ -83,16 +84,29 @@ static const struct route *route_find(const char *path, size_t len)
     return NULL;
 }
 
-/* A target is a path, with or without a query, or a whole URL, as proxies are asked. */
-static const struct route *route_of(const struct request *request)
+/* The path ends where the query begins. */
+static const struct route *route_of_path(const char *target, size_t len)
+{
+    const char *query = memchr(target, '?', len);
+    return route_find(target, query != NULL ? (size_t)(query - target) : len);
+}
+
+/* Proxies are asked with a whole URL. */
+static const struct route *route_of_url(const char *target, size_t len)
 {
     struct http_parser_url url;
     http_parser_url_init(&url);
-    if (http_parser_parse_url(request->target, request->target_bytes, false, &url) != 0)
+    if (http_parser_parse_url(target, len, false, &url) != 0)
         return NULL;
     if (!(url.field_set & (1u << UF_PATH)))
         return route_find("/", 1);
-    return route_find(request->target + url.field_data[UF_PATH].off, url.field_data[UF_PATH].len);
+    return route_find(target + url.field_data[UF_PATH].off, url.field_data[UF_PATH].len);
+}
+
+static const struct route *route_of(const struct request *request)
+{
+    bool is_path = request->target_bytes > 0 && request->target[0] == '/';
+    return is_path ? route_of_path(request->target, request->target_bytes) : route_of_url(request->target, request->target_bytes);
 }
 
 void routes_answer(struct shard *shard, const struct request *request, struct reply *reply)
