@@ -119,13 +119,10 @@ static bool is_match(struct waiter *waiter, void *arg)
     return callback->is.fn == match->fn && callback->is.arg == match->arg;
 }
 
-int weft_future_remove_done_callback(struct weft_future *future, weft_future_callback_fn *fn, void *arg)
+static int drop_matching(struct weft_future *future, bool (*is_wanted)(struct waiter *waiter, void *arg), void *arg)
 {
-    if (future == NULL)
-        return 0;
-    struct callback_match match = {fn, arg};
     int count = 0;
-    struct waiter *removed = future_remove_matching(future, is_match, &match);
+    struct waiter *removed = future_remove_matching(future, is_wanted, arg);
     while (removed != NULL) {
         struct waiter *next = removed->older;
         future_drop_callback(removed);
@@ -133,6 +130,23 @@ int weft_future_remove_done_callback(struct weft_future *future, weft_future_cal
         count++;
     }
     return count;
+}
+
+int weft_future_remove_done_callback(struct weft_future *future, weft_future_callback_fn *fn, void *arg)
+{
+    struct callback_match match = {fn, arg};
+    return future == NULL ? 0 : drop_matching(future, is_match, &match);
+}
+
+static bool is_callback(struct waiter *waiter, void *arg)
+{
+    (void)arg;
+    return waiter->is_callback;
+}
+
+void future_drop_callbacks(struct weft_future *future)
+{
+    (void)drop_matching(future, is_callback, NULL);
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------------------------------- */

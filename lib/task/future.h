@@ -88,6 +88,9 @@ int future_add_callback_on(struct weft_future *future, struct weft_loop *loop, c
 /* The work of a callback that will never run: its future is gone. thread: any */
 void future_drop_callback(struct waiter *waiter);
 
+/* Let go every callback that hangs on `future`, which will never be done. thread: any */
+void future_drop_callbacks(struct weft_future *future);
+
 /* As weft_future_init(), for a task. */
 void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags);
 

@@ -20,8 +20,9 @@
  *     LOCKED       held for a few loads and stores
  *     MUST_CANCEL  raise -ECANCELED at the next step; set by a canceller, cleared by the step or by uncancel(); under the lock
  *     DETACH       the present wait is to be left, not its future cancelled; set with fut_waiter, under the lock
+ *     AWAITED      its loop closes and waits for its work to come; set by task_abandon(), never cleared
  */
-enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4 };
+enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4, TASK_AWAITED = 8 };
 
 struct coro_task {
     struct weft_task base; /* first */
@@ -85,22 +86,27 @@ static void task_let_go(struct coro_task *task)
     weft_task_unref(&task->base);
 }
 
-/* The task will not run again. A coroutine that is closed in the middle may run to its end in there, and is still this task. */
-static void task_give_up(struct coro_task *task)
+/* Close the coroutine where it waits. It may run to its end in there, and is still this task. */
+static void task_unwind(struct coro_task *task)
 {
     struct weft_loop *loop = task_home(task);
-    if (!loop_is_here(loop)) { /* whoever woke the task last found its loop closed */
-        task_let_go(task);
-        return;
-    }
-    weft_task_ref(&task->base);
     struct weft_task *outer_task = task_get_current(loop);
     task_set_current(loop, &task->base);
     struct weft_context *outer = context_swap_current(task->base.future.context);
-    task_let_go(task);
+    task->coro->ops->close(task->coro);
+    task->coro = NULL;
     task->base.future.context = context_swap_current(outer);
     task_set_current(loop, outer_task);
-    weft_task_unref(&task->base);
+}
+
+/* The task will not run again, and its future will not be done: who waits for it by callback is let go too, or the two keep each other. */
+static void task_give_up(struct coro_task *task)
+{
+    if (loop_is_here(task_home(task)))
+        task_unwind(task); /* else it has not begun: a task that was created as its loop closed */
+    weft_unregister_task(&task->base);
+    future_drop_callbacks(&task->base.future);
+    task_let_go(task);
 }
 
 static void task_destroy(struct weft_task *base)
@@ -207,6 +213,8 @@ static int task_run(struct weft_work *work)
     if (!weft_loop_is_closed(task_home(task)))
         return task_step(task);
     (void)task_resume_status(task);
+    if ((task_bits(task) & TASK_AWAITED) != 0)
+        task_room(task_home(task))->awaited_count--;
     task_give_up(task);
     return 0;
 }
@@ -295,7 +303,10 @@ static struct weft_coro *task_get_coro(const struct weft_task *base)
     return coro_task(base)->coro;
 }
 
-/* The loop closes. A waiting task leaves its future and is let go here; a queued one, when the queue is. */
+/*
+ * The loop closes. A waiting task leaves its future and is let go here; a queued one when its work is run, which the loop awaits, since
+ * it may be on its way from another thread, and a fiber is to be unwound on no other thread than the loop's.
+ */
 static void task_abandon(struct weft_task *base)
 {
     struct coro_task *task = coro_task(base);
@@ -304,9 +315,11 @@ static void task_abandon(struct weft_task *base)
     bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
     if (was_hanging)
         task->fut_waiter = NULL;
-    task_unlock(task, 0, 0);
-    if (!was_hanging)
-        return; /* its work is in a queue of the loop, or about to be */
+    task_unlock(task, was_hanging ? 0 : TASK_AWAITED, 0);
+    if (!was_hanging) {
+        task_room(task_home(task))->awaited_count++;
+        return;
+    }
     weft_future_unref(future);
     task_give_up(task);
 }
@@ -442,6 +455,8 @@ int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *c
     int status = loop == NULL ? -EINVAL : check_options(coro, options);
     if (status >= 0 && weft_loop_is_closed(loop))
         status = WEFT_ECLOSED;
+    if (status >= 0 && task_room(loop) == NULL)
+        status = -ENOMEM;
     if (status >= 0)
         status = task_new(loop, coro, options, task_out);
     return status < 0 ? refuse(coro, status) : 0;
