@@ -18,7 +18,7 @@ struct gather {
     size_t count;
     size_t left;
     uint32_t flags;
-    uint32_t is_cancel_asked; /* atomic: cancel may come from any thread */
+    uint32_t cancel_count; /* cancellations that a child accepted, or may; atomic: cancel may come from any thread */
     struct weft_gather_item *items;
     struct gather_child *children;
 };
@@ -43,10 +43,12 @@ static bool gather_cancel(struct weft_future *future, const char *message)
 {
     struct gather *gather = weft_container_of(future, struct gather, future);
     bool is_accepted = false;
-    weft_atomic_store_relaxed(&gather->is_cancel_asked, 1);
+    (void)weft_atomic_add_relaxed(&gather->cancel_count, 1); /* first: the last child may end the gathering before this returns */
     for (size_t i = 0; i < gather->count; i++)
         if (!weft_future_done(gather->children[i].future))
             is_accepted |= weft_future_cancel(gather->children[i].future, message);
+    if (!is_accepted)
+        (void)weft_atomic_sub_relaxed(&gather->cancel_count, 1);
     return is_accepted;
 }
 
@@ -54,7 +56,7 @@ static const struct weft_future_ops gather_ops = {.size = sizeof(gather_ops), .c
 
 static void gather_finish(struct gather *gather)
 {
-    if (weft_atomic_load_relaxed(&gather->is_cancel_asked))
+    if (weft_atomic_load_relaxed(&gather->cancel_count) > 0)
         (void)future_complete(&gather->future, FUTURE_FINISHED, -ECANCELED, NULL);
     else
         (void)future_complete(&gather->future, FUTURE_FINISHED, 0, gather->items);
@@ -111,6 +113,7 @@ static int gather_watch(struct gather *gather)
         if (future_add_callback_on(child->future, gather->future.loop, &callback) == 0)
             continue;
         weft_future_unref(&gather->future);
+        (void)future_complete(&gather->future, FUTURE_FINISHED, 0, NULL);
         while (i-- > 0) /* those that are queued already find nobody to tell, and let go */
             (void)weft_future_remove_done_callback(gather->children[i].future, child_done, &gather->children[i]);
         return -ENOMEM;
