@@ -1,7 +1,7 @@
 /*
  * Task group: tasks that end together (asyncio.TaskGroup), for fibers.
  *
- *     struct weft_group group;
+ *     struct weft_group group = WEFT_GROUP_INIT;
  *     int status = weft_group_enter(&group);
  *     if (status < 0)
  *         return status;
@@ -22,7 +22,7 @@
 extern "C" {
 #endif
 
-/* All fields are the library's. */
+/* All fields are the library's. Start with WEFT_GROUP_INIT, all zero. */
 struct weft_group {
     struct weft_loop *loop;
     struct weft_task *parent;
@@ -36,11 +36,20 @@ struct weft_group {
     int fatal;
     bool is_parent_cancelled; /* by us */
     bool is_cancelled;        /* weft_group_cancel() */
+    int body_failure;         /* what the body came to, unless 0 or cancelled */
     uint64_t reserved[2];
 };
 
+#define WEFT_GROUP_INIT                                                                                                                    \
+    {                                                                                                                                      \
+        NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, false, false, 0,                                                                      \
+        {                                                                                                                                  \
+            0, 0                                                                                                                           \
+        }                                                                                                                                  \
+    }
+
 /*
- * Begin a group in the present task.
+ * Begin a group in the present task. One that was cancelled before is cancelled at once.
  *
  * thread:  a fiber
  * memory:  group stays borrowed until weft_group_exit() has returned
@@ -53,7 +62,7 @@ int weft_group_enter(struct weft_group *group);
  *
  * thread:  the loop's thread
  * memory:  as weft_loop_create_task(); coro is closed if this fails
- * returns: as weft_loop_create_task(); WEFT_EGROUPSTATE before enter, after the end, or once the group is ending because of a failure
+ * returns: as weft_loop_create_task(); WEFT_EGROUPSTATE before enter, after the end, or once the group is ending
  */
 int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, const struct weft_task_options *options,
                            struct weft_task **task_out);
@@ -68,10 +77,10 @@ int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, con
 int weft_group_spawn_fiber(struct weft_group *group, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
 
 /*
- * Cancel all tasks of the group; leaving it then raises nothing. Twice is harmless.
+ * Cancel all tasks of the group, and the body that holds it; leaving it then raises nothing. Twice is harmless.
  *
  * thread:  the loop's thread
- * returns: 0; -EINVAL; WEFT_EGROUPSTATE before enter or after the end
+ * returns: 0; -EINVAL; WEFT_EGROUPSTATE after the end
  */
 int weft_group_cancel(struct weft_group *group);
 
@@ -79,8 +88,9 @@ int weft_group_cancel(struct weft_group *group);
  * End the group: wait for its tasks. `status` is what the body came to; below 0 it cancels them first.
  *
  * thread:  the fiber that entered
- * returns: 0; WEFT_EGROUP if tasks failed, or the body did, by something else than cancellation; -ECANCELED if the task was cancelled
- *          from outside; a fatal status of a task; -ENOMEM; WEFT_EGROUPSTATE
+ * returns: 0; WEFT_EGROUP if tasks failed, or the body did, by something else than cancellation (a cancellation from outside is then
+ *          raised by the next wait); -ECANCELED if the task was cancelled from outside; a fatal status of a task or the body;
+ *          WEFT_ECLOSED; WEFT_EGROUPSTATE
  */
 int weft_group_exit(struct weft_group *group, int status);
 

@@ -1,14 +1,16 @@
 /*
  * Task group: a fiber's tasks that end with it.
  *
- * Members are linked while they run; each brings the memory for its failure with it, so that recording one cannot fail. All of it
- * happens on one loop, that of the fiber that entered. The state only moves on: open, ending (a failure or cancel has come), over.
+ * Members are linked while they run; room for its failure is made as each comes, so that recording one cannot fail, and leaving needs
+ * no memory. All of it happens on one loop, that of the fiber that entered. The state only moves on: open, ending (a failure or cancel
+ * has come), over.
  */
 #include "weft/group.h"
 
 #include <errno.h>
 
 #include "lib/task/fiber.h"
+#include "lib/task/future.h"
 #include "lib/task/task.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -31,8 +33,9 @@ int weft_group_enter(struct weft_group *group)
         return status;
     if (parent == NULL || !fiber_is_here())
         return WEFT_ENOTASK;
+    bool is_cancelled = group->state == GROUP_UNUSED && group->is_cancelled;
     *group = (struct weft_group){.loop = weft_get_running_loop(), .parent = parent, .state = GROUP_OPEN};
-    return 0;
+    return is_cancelled ? weft_group_cancel(group) : 0;
 }
 
 static void group_abort(struct weft_group *group)
@@ -40,6 +43,15 @@ static void group_abort(struct weft_group *group)
     group->state = GROUP_ENDING;
     for (struct weft_group_member *member = group->members; member != NULL; member = member->next)
         (void)weft_task_cancel(member->task, "the task group ends");
+}
+
+/* Have the body come to its end, once. One that waits for the members already needs no telling. */
+static void group_tell_parent(struct weft_group *group, const char *message)
+{
+    if (group->all_done != NULL || group->is_parent_cancelled)
+        return;
+    group->is_parent_cancelled = true;
+    (void)weft_task_cancel(group->parent, message);
 }
 
 static void group_record(struct weft_group *group, int status)
@@ -70,21 +82,17 @@ static int member_done(struct weft_future *future, void *arg)
         group_record(group, status);
         if (group->state == GROUP_OPEN) {
             group_abort(group);
-            /* Only a parent that is not on its way out already needs to be told. */
-            if (group->all_done == NULL && !group->is_parent_cancelled) {
-                group->is_parent_cancelled = true;
-                (void)weft_task_cancel(group->parent, "a task of the group failed");
-            }
+            group_tell_parent(group, "a task of the group failed");
         }
     }
     member_remove(member);
     return 0;
 }
 
-/* Room for one more failure: one for each member, and one for the body. */
+/* Room for one more failure than there are members, those included that are being made. */
 static int group_reserve(struct weft_group *group)
 {
-    size_t needed = group->failure_count + group->member_count + 2;
+    size_t needed = group->failure_count + group->member_count + 1;
     if (needed <= group->failure_capacity)
         return 0;
     int *failures = weft_realloc(group->failures, 2 * needed * sizeof(*failures));
@@ -103,7 +111,6 @@ static void member_insert(struct weft_group *group, struct weft_group_member *me
     if (member->next != NULL)
         member->next->link = &member->next;
     group->members = member;
-    group->member_count++;
 }
 
 static int refuse(struct weft_coro *coro, int status)
@@ -127,7 +134,7 @@ static int group_add(struct weft_group *group, struct weft_group_member *member,
         return status;
     }
     member_insert(group, member);
-    if (group->is_cancelled)
+    if (group->state == GROUP_ENDING) /* it began eagerly, and ended the group */
         (void)weft_task_cancel(member->task, "the task group was cancelled");
     return 0;
 }
@@ -137,16 +144,18 @@ int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, con
 {
     if (group == NULL || coro == NULL)
         return refuse(coro, -EINVAL);
-    bool is_accepting = group->state == GROUP_OPEN || (group->state == GROUP_ENDING && group->is_cancelled);
-    if (!is_accepting)
+    bool is_finished = group->all_done != NULL && group->member_count == 0;
+    if (group->state != GROUP_OPEN || is_finished)
         return refuse(coro, WEFT_EGROUPSTATE);
     struct weft_group_member *member = weft_calloc(1, sizeof(*member));
     if (member == NULL || group_reserve(group) < 0) {
         weft_free(member);
         return refuse(coro, -ENOMEM);
     }
+    group->member_count++;
     int status = group_add(group, member, coro, options);
     if (status < 0) {
+        group->member_count--;
         weft_free(member);
         return status;
     }
@@ -166,40 +175,37 @@ int weft_group_cancel(struct weft_group *group)
 {
     if (group == NULL)
         return -EINVAL;
-    if (group->state != GROUP_OPEN && group->state != GROUP_ENDING)
+    if (group->state == GROUP_OVER)
         return WEFT_EGROUPSTATE;
-    if (group->is_cancelled)
-        return 0;
+    bool was_cancelled = group->is_cancelled;
     group->is_cancelled = true;
+    if (was_cancelled || group->state == GROUP_UNUSED)
+        return 0;
     group_abort(group);
-    if (group->all_done == NULL && !group->is_parent_cancelled) {
-        struct weft_task *current = NULL;
-        (void)weft_current_task(&current);
-        group->is_parent_cancelled = current != group->parent; /* the body itself needs no telling */
-        if (group->is_parent_cancelled)
-            (void)weft_task_cancel(group->parent, "the task group was cancelled");
-    }
+    group_tell_parent(group, "the task group was cancelled");
     return 0;
 }
 
-/* Wait until no member is left; cancellations that come meanwhile cancel the members, and are remembered in *status_out. */
+/*
+ * Wait until no member is left; cancellations that come meanwhile cancel the members, and are remembered in *status_out. The future is
+ * in this frame, as a sleep's: the detached wait lets go of it before the fiber runs on.
+ */
 static int group_drain(struct weft_group *group, int *status_out)
 {
-    while (group->member_count > 0) {
-        int status = weft_loop_create_future(group->loop, &group->all_done);
-        if (status < 0)
-            return status;
-        status = weft_await(group->all_done, NULL);
-        weft_future_unref(group->all_done);
+    int status = 0;
+    while (group->member_count > 0 && status != WEFT_ECLOSED && status != WEFT_ENOFIBER) {
+        struct weft_future all_done = {.loop = NULL};
+        future_setup(&all_done, group->loop, NULL, 0);
+        group->all_done = &all_done;
+        status = weft_await_flags(&all_done, WEFT_AWAIT_DETACH, NULL);
         group->all_done = NULL;
-        if (status == WEFT_ECLOSED || status == WEFT_ENOFIBER)
-            return status;
+        weft_future_fini(&all_done);
         if (status == -ECANCELED && group->state == GROUP_OPEN)
             group_abort(group);
         if (status == -ECANCELED)
             *status_out = status;
     }
-    return 0;
+    return group->member_count > 0 ? status : 0;
 }
 
 /* The loop went away over the members: they are let go, and so must not find the group any more. */
@@ -212,31 +218,42 @@ static void group_forget(struct weft_group *group)
     }
 }
 
+/* The failures come before a cancellation from outside, which is asked for again, so that the next wait raises it. */
+static int group_failed(struct weft_group *group)
+{
+    if (weft_task_cancelling(group->parent) > 0) {
+        (void)weft_task_uncancel(group->parent);
+        (void)weft_task_cancel(group->parent, NULL);
+    }
+    return WEFT_EGROUP;
+}
+
 /* What leaving comes to, once all is over. `status` is the body's, or a cancellation that came while waiting. */
 static int group_outcome(struct weft_group *group, int status)
 {
     if (group->fatal < 0)
         return group->fatal;
-    bool is_cancelled_outside = status == -ECANCELED;
+    bool is_cancelled = status == -ECANCELED;
     if (group->is_parent_cancelled && weft_task_uncancel(group->parent) == 0)
-        is_cancelled_outside = false;
-    if (is_cancelled_outside && (group->failure_count == 0 || weft_task_cancelling(group->parent) > 0))
-        return group->failure_count == 0 ? -ECANCELED : WEFT_EGROUP;
-    return group->failure_count > 0 ? WEFT_EGROUP : 0;
+        is_cancelled = false;
+    if (group->failure_count > 0 || group->body_failure < 0)
+        return group_failed(group);
+    return is_cancelled ? -ECANCELED : 0;
 }
 
 int weft_group_exit(struct weft_group *group, int status)
 {
     if (group == NULL || (group->state != GROUP_OPEN && group->state != GROUP_ENDING))
         return group == NULL ? -EINVAL : WEFT_EGROUPSTATE;
-    bool is_failure = status < 0 && status != -ECANCELED;
+    if (status < 0 && status != -ECANCELED)
+        group->body_failure = status;
+    if (weft_status_is_fatal(status) && group->fatal == 0)
+        group->fatal = status;
     if (status < 0 && group->state == GROUP_OPEN)
         group_abort(group);
     int drained = group_drain(group, &status);
     if (drained < 0)
         group_forget(group);
-    if (is_failure && group_reserve(group) == 0)
-        group_record(group, status);
     group->state = GROUP_OVER;
     int outcome = drained < 0 ? drained : group_outcome(group, status);
     if (outcome != WEFT_EGROUP)
@@ -246,7 +263,9 @@ int weft_group_exit(struct weft_group *group, int status)
 
 int weft_group_failure(const struct weft_group *group, size_t index)
 {
-    return group != NULL && index < group->failure_count ? group->failures[index] : 0;
+    if (group == NULL || index > group->failure_count)
+        return 0;
+    return index < group->failure_count ? group->failures[index] : group->body_failure;
 }
 
 void weft_group_fini(struct weft_group *group)
@@ -256,4 +275,5 @@ void weft_group_fini(struct weft_group *group)
     weft_free(group->failures);
     group->failures = NULL;
     group->failure_count = group->failure_capacity = 0;
+    group->body_failure = 0;
 }
