@@ -66,17 +66,27 @@ struct outgoing *outgoing_take(struct outgoing_pool *pool)
         outgoing = weft_malloc(sizeof(*outgoing));
         if (outgoing == NULL)
             return NULL;
+        outgoing->head = outgoing->tail = NULL;
     }
-    outgoing->socket = NULL;
-    outgoing->head = outgoing->tail = NULL;
     outgoing->is_sending = outgoing->is_flush_queued = false;
     return outgoing;
 }
 
+/* Give all chunks back. */
+static void chunks_give(struct outgoing_pool *pool, struct outgoing *outgoing)
+{
+    while (outgoing->head != NULL) {
+        struct chunk *chunk = outgoing->head;
+        outgoing->head = chunk->next;
+        chunk_give(pool, chunk);
+    }
+    outgoing->tail = NULL;
+}
+
 void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing)
 {
-    outgoing_drop(pool, outgoing);
     if (pool->pooled_bytes + sizeof(*outgoing) > OUTGOING_POOLED_BYTES_MAX) {
+        chunks_give(pool, outgoing);
         weft_free(outgoing);
         return;
     }
@@ -111,6 +121,11 @@ int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const
 {
     struct chunk *tail = outgoing->tail;
     size_t room = tail == NULL ? 0 : tail->capacity - tail->end;
+    if (count == 1 && total <= room) {
+        memcpy(tail->bytes + tail->end, iov->iov_base, total);
+        tail->end += total;
+        return 0;
+    }
     struct chunk *next = NULL;
     if (total > room) {
         next = chunk_take(pool, total - room);
@@ -132,6 +147,20 @@ size_t outgoing_gather(struct outgoing *outgoing)
     return count;
 }
 
+/* The first chunk is done with. A small one that is the last stays, to be filled again. */
+static void chunk_leave(struct outgoing_pool *pool, struct outgoing *outgoing)
+{
+    struct chunk *chunk = outgoing->head;
+    if (chunk->next == NULL && chunk->capacity <= class_bytes(0)) {
+        chunk->start = chunk->end = 0;
+        return;
+    }
+    outgoing->head = chunk->next;
+    if (outgoing->head == NULL)
+        outgoing->tail = NULL;
+    chunk_give(pool, chunk);
+}
+
 void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count)
 {
     while (count > 0) {
@@ -142,21 +171,14 @@ void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, siz
             return;
         }
         count -= bytes;
-        outgoing->head = chunk->next;
-        if (outgoing->head == NULL)
-            outgoing->tail = NULL;
-        chunk_give(pool, chunk);
+        chunk_leave(pool, outgoing);
     }
 }
 
 void outgoing_drop(struct outgoing_pool *pool, struct outgoing *outgoing)
 {
-    while (outgoing->head != NULL) {
-        struct chunk *chunk = outgoing->head;
-        outgoing->head = chunk->next;
-        chunk_give(pool, chunk);
-    }
-    outgoing->tail = NULL;
+    while (!outgoing_is_empty(outgoing))
+        chunk_leave(pool, outgoing);
 }
 
 void outgoing_pool_fini(struct outgoing_pool *pool)
@@ -164,6 +186,7 @@ void outgoing_pool_fini(struct outgoing_pool *pool)
     while (pool->free != NULL) {
         struct outgoing *outgoing = pool->free;
         pool->free = (struct outgoing *)(void *)outgoing->flush.next;
+        chunks_give(pool, outgoing);
         weft_free(outgoing);
     }
     for (int class = 0; class < OUTGOING_CLASSES; class ++) {

@@ -5,7 +5,7 @@
  *                            ^ start … end        ^ tail: bytes are added here
  *
  * An idle connection has none: it is borrowed from the loop's pool by the first write and given back when all is sent, warm for the next
- * connection. With it come the operation that sends and the work that flushes at the end of the iteration, so those cost an idle
+ * connection, with one small chunk that it keeps. Only the last chunk can be empty. With it come the operation that sends and the work that flushes at the end of the iteration, so those cost an idle
  * connection nothing either. What a pending operation sends stays where it is.
  */
 #ifndef LIB_NET_OUTGOING_H
@@ -43,6 +43,12 @@ struct outgoing {
     bool is_flush_queued; /* `flush` is in the loop's list for the end of the iteration */
     struct iovec pieces[OUTGOING_PIECES_MAX];
 };
+
+/* True if no byte waits. */
+static inline bool outgoing_is_empty(const struct outgoing *outgoing)
+{
+    return outgoing->head == NULL || outgoing->head->start == outgoing->head->end;
+}
 
 struct outgoing_pool {
     struct outgoing *free; /* linked by flush.next */

@@ -206,7 +206,7 @@ int weft_loop_getaddrinfo(struct weft_loop *loop, const char *host, const char *
 {
     struct weft_resolve_options full = WEFT_RESOLVE_OPTIONS;
     struct net *net;
-    struct lookup *lookup;
+    struct lookup *lookup = NULL;
     if (future_out == NULL || (host == NULL && service == NULL) || (options != NULL && options->size < sizeof(size_t)))
         return -EINVAL;
     if (options != NULL)

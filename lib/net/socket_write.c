@@ -15,7 +15,7 @@ static int sent(struct weft_operation *operation, int result, unsigned flags);
 void socket_write_release(struct socket_transport *socket)
 {
     struct outgoing *outgoing = socket->outgoing;
-    if (outgoing == NULL || outgoing->head != NULL || outgoing->is_sending || outgoing->is_flush_queued)
+    if (outgoing == NULL || !outgoing_is_empty(outgoing) || outgoing->is_sending || outgoing->is_flush_queued)
         return;
     socket->outgoing = NULL;
     outgoing_give(&socket_net(socket)->pool, outgoing);
@@ -68,11 +68,11 @@ static void drained(struct socket_transport *socket)
 static int send_begin(struct socket_transport *socket)
 {
     struct outgoing *outgoing = socket->outgoing;
-    size_t count = outgoing_gather(outgoing);
-    if (count == 1)
-        weft_operation_send(&outgoing->operation, &socket->file, outgoing->pieces[0].iov_base, outgoing->pieces[0].iov_len, sent);
+    const struct chunk *chunk = outgoing->head;
+    if (chunk->next == NULL)
+        weft_operation_send(&outgoing->operation, &socket->file, chunk->bytes + chunk->start, chunk->end - chunk->start, sent);
     else
-        weft_operation_sendv(&outgoing->operation, &socket->file, outgoing->pieces, count, sent);
+        weft_operation_sendv(&outgoing->operation, &socket->file, outgoing->pieces, outgoing_gather(outgoing), sent);
     return loop_submit(socket->transport.loop, &outgoing->operation);
 }
 
@@ -87,7 +87,7 @@ static void consume(struct socket_transport *socket, size_t count)
 
 static void send_all(struct socket_transport *socket)
 {
-    while (socket->outgoing->head != NULL && !socket->outgoing->is_sending) {
+    while (!outgoing_is_empty(socket->outgoing) && !socket->outgoing->is_sending) {
         int result = send_begin(socket);
         if (result == -EINPROGRESS)
             socket->outgoing->is_sending = true;
@@ -103,7 +103,7 @@ int socket_flush(struct socket_transport *socket)
     if (socket->outgoing == NULL || socket->outgoing->is_sending)
         return 0;
     send_all(socket);
-    if (socket->outgoing->head == NULL && !socket->outgoing->is_sending)
+    if (outgoing_is_empty(socket->outgoing) && !socket->outgoing->is_sending)
         drained(socket);
     int status = 0;
     if ((socket->transport.flags & WEFT_TRANSPORT_LOST) == 0)

@@ -178,7 +178,7 @@ int weft_stream_open(const struct weft_connection_options *options, struct weft_
 
 int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream **stream_out)
 {
-    struct weft_stream *stream;
+    struct weft_stream *stream = NULL;
     struct weft_transport *transport;
     int status = stream_out == NULL ? -EINVAL : loop_check(loop);
     if (status == 0)
