@@ -53,6 +53,8 @@ struct weft_transport;
  *
  * A status below 0 from data_received, eof_received, get_buffer or buffer_updated is reported to the loop's exception handler and ends
  * the connection, with that status in connection_lost; from the others it is reported and nothing more. A fatal one leaves the loop.
+ *
+ * thread:  the transport's loop, all of them
  */
 struct weft_protocol_ops {
     size_t size; /* sizeof(struct weft_protocol_ops) as its author knew it */

@@ -316,6 +316,8 @@ struct weft_make_subprocess;
  * The factories of a kind of loop (weft_loop_kind.transport). Each is called by the loop's thread, makes a transport that will call
  * connection_made, start to read, and complete the waiter, as three successive entries of the loop's queue, and returns 0 with a borrowed
  * `*transport_out`, or a status below 0: then descriptor and protocol stay the caller's. A NULL slot inherits.
+ *
+ * thread:  the loop's, or the preparing one
  */
 struct weft_transport_ops {
     size_t size; /* sizeof(struct weft_transport_ops) as its author knew it */
@@ -363,6 +365,8 @@ enum weft_transport_option {
 /*
  * What a stream transport does. The calls above check their arguments and the thread, look at `flags` and call these; none is called on
  * a transport of another thread. A NULL slot, or one beyond `size`, is -ENOTSUP; write, close, abort and destroy must be there.
+ *
+ * thread:  the transport's loop, but for destroy
  */
 struct weft_transport_stream_ops {
     size_t size; /* sizeof(struct weft_transport_stream_ops) as its author knew it */

@@ -1,3 +1,7 @@
+/*
+ * The scene of the net room's tests: a loop in the test's own thread, protocols that write down what they hear, and plain sockets for the
+ * other end. scene_close() holds the books: every protocol heard of its end once, and no memory is left.
+ */
 #include "tests/net/scene.h"
 
 #include <arpa/inet.h>

@@ -2,6 +2,7 @@
  * Transports: the rules TR-1 to TR-6 of the semantics, and what a server needs beyond them.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -754,5 +755,57 @@ Test(transport, wrong_arguments_are_refused, .timeout = 5)
     CHECK_EQ(weft_loop_make_socket(scene.loop, &args, &transport), -EINVAL);
     CHECK_EQ(weft_loop_get_transport_counters(scene.loop, NULL), -EINVAL);
     close(fd);
+    scene_close(&scene);
+}
+
+struct stranger {
+    struct weft_transport *transport;
+    struct weft_server *server;
+    struct weft_loop *loop;
+};
+
+/* Calls from a thread that the loop does not run in. */
+static void *call_all(void *arg)
+{
+    struct stranger *stranger = arg;
+    struct weft_transport *transport = stranger->transport;
+    struct weft_server_options options = WEFT_SERVER_OPTIONS;
+    struct weft_server *server;
+    struct weft_future *future;
+    CHECK_EQ(weft_transport_write(transport, "x", 1), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_write_eof(transport), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_close(transport), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_abort(transport), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_pause_reading(transport), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_resume_reading(transport), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_set_write_buffer_limits(transport, 1, 1), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_set_timeouts(transport, 1, 1), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_transport_set_deadline(transport, 1), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_server_close(stranger->server), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_server_close_clients(stranger->server), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_server_wait_closed(stranger->server, &future), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_server_serve_forever(stranger->server, &future), WEFT_EWRONGTHREAD);
+    CHECK_EQ(weft_loop_create_server(stranger->loop, scene_factory, NULL, &options, &server), WEFT_EWRONGTHREAD);
+    return NULL;
+}
+
+Test(transport, ADD_7_calls_from_another_thread_are_refused, .timeout = 5)
+{
+    struct scene scene;
+    scene_open(&scene);
+    int fd;
+    struct peer *peer = scene_connect(&scene, &fd);
+    RUN_UNTIL(&scene, peer->made == 1);
+    struct weft_server_options options = WEFT_SERVER_OPTIONS;
+    options.host = "127.0.0.1";
+    struct stranger stranger = {peer->transport, NULL, scene.loop};
+    CHECK_EQ(weft_loop_create_server(scene.loop, scene_factory, &scene, &options, &stranger.server), 0);
+    pthread_t thread;
+    CHECK_EQ(pthread_create(&thread, NULL, call_all, &stranger), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    scene_settle(&scene);
+    CHECK_EQ(peer->lost, 0);
+    close(fd);
+    weft_server_unref(stranger.server);
     scene_close(&scene);
 }
