@@ -131,12 +131,19 @@ void loop_queue(struct weft_loop *loop, struct weft_work *work);
 void loop_at_turn_end(struct weft_loop *loop, struct weft_work *work);
 
 /*
- * Take `work` back from loop_at_turn_end().
+ * Take `work` back from loop_at_turn_end(), also from within another one's run.
  *
  * thread:  the loop's
  * returns: true if it was there
  */
 bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work);
+
+/*
+ * Have the next iteration look at the poller and the clock, which it might skip while work is queued.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+void loop_look_next(struct weft_loop *loop);
 
 /*
  * Report `status` of `object` with `message` to the exception handler.

@@ -3,8 +3,8 @@
  *
  *     splice the inbox → poll (asleep only if nothing is queued) → I/O behind what was queued → due timers → run the snapshot
  *
- * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS (SEMANTICS 7.6). The loop sleeps in
- * its poller and nowhere else; the inbox's word says whether it does.
+ * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS. The loop sleeps in its
+ * poller and nowhere else; the inbox's word says whether it does.
  */
 #include <errno.h>
 
@@ -46,12 +46,21 @@ static bool spin_on_inbox(const struct weft_loop *loop)
     return false;
 }
 
+/* One look of a spin. A post ends it, but posts that never cease must not keep the loop from its poller. */
+static bool spin_once(struct weft_loop *loop)
+{
+    bool is_hit = spin_on_inbox(loop);
+    if (is_hit && !must_poll(loop))
+        return true;
+    return poll_now(loop, 0) != 0 || is_hit;
+}
+
 /* Look without sleeping until something comes or the spin is over; it grows on a hit and shrinks slowly on a miss. */
 static bool spin(struct weft_loop *loop, uint64_t limit_ns)
 {
     uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
     while (loop->polled_ns < end_ns) {
-        if (spin_on_inbox(loop) || poll_now(loop, 0) != 0) {
+        if (spin_once(loop)) {
             worker_count(&loop->counters.spins, 1);
             loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
             return true;
@@ -99,10 +108,8 @@ static int find_work(struct weft_loop *loop, bool may_sleep)
 
 static void run_turn_end(struct weft_loop *loop)
 {
-    struct weft_work_list list = loop->turn_end;
-    loop->turn_end = (struct weft_work_list){NULL, NULL, 0};
-    struct weft_work *work;
-    while ((work = weft_work_list_pop(&list)) != NULL)
+    struct weft_work *work; /* popped one by one: each may take back another, whose memory goes */
+    for (size_t count = loop->turn_end.count; count > 0 && (work = weft_work_list_pop(&loop->turn_end)) != NULL; count--)
         (void)work->run(work);
 }
 
@@ -130,6 +137,11 @@ uint64_t loop_next_timer_ns(const struct weft_loop *loop)
     return timer_heap_first_ns(&loop->timers);
 }
 
+void loop_look_next(struct weft_loop *loop)
+{
+    loop->polled_run_count = loop->worker.run_count - TURN_SKIP_WORKS;
+}
+
 int loop_enter(struct weft_loop *loop)
 {
     if (loop == NULL)
@@ -143,8 +155,12 @@ int loop_enter(struct weft_loop *loop)
     /* Acquire: what the last run, in whatever thread, left behind. Pairs with the release in loop_leave(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
+    if (weft_loop_is_closed(loop)) { /* since it was asked above */
+        weft_atomic_store_relaxed(&loop->is_entered, false);
+        return WEFT_ECLOSED;
+    }
     worker_set_current(&loop->worker);
-    loop->polled_run_count = loop->worker.run_count - TURN_SKIP_WORKS; /* the first iteration looks: it may be the only one */
+    loop_look_next(loop); /* the first iteration may be the only one */
     return 0;
 }
 
@@ -161,11 +177,9 @@ int weft_loop_run_forever(struct weft_loop *loop)
     int status = loop_enter(loop);
     if (status < 0)
         return status;
-    bool is_last;
-    do {
-        is_last = loop->is_stopping;
+    do
         status = loop_turn(loop, true);
-    } while (status >= 0 && !is_last && !loop->is_stopping);
+    while (status >= 0 && !loop->is_stopping);
     loop_leave(loop);
     return status;
 }
@@ -189,9 +203,10 @@ int weft_loop_stop(struct weft_loop *loop)
         loop->is_stopping = true;
         return 0;
     }
-    loop->stop_work.run = stop_posted;
-    /* Acq_rel. Pairs with the release in stop_posted(): the work is posted once at a time. */
-    if (weft_atomic_exchange_acq_rel(&loop->is_stop_posted, 1) == 0)
+    /* Acq_rel. Pairs with the release in stop_posted(): the work is posted once at a time, and only who posts it may write it. */
+    if (weft_atomic_exchange_acq_rel(&loop->is_stop_posted, 1) == 0) {
+        loop->stop_work.run = stop_posted;
         work_ready(&loop->worker, &loop->stop_work);
+    }
     return 0;
 }
