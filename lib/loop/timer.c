@@ -39,6 +39,8 @@ int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
         return status; /* a closed loop's clock may be gone */
     uint64_t now_ns = weft_loop_time(timer->loop);
     uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
+    if (delay == 0)
+        loop_look_next(timer->loop);
     return weft_timer_start_at(timer, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay);
 }
 
