@@ -270,8 +270,8 @@ uint64_t weft_loop_time(const struct weft_loop *loop);
 /*
  * Cancel: the callback will not run, and its context is let go. Cancelling twice, or after it ran, is harmless.
  *
- * thread:  the loop's thread; any for a handle of weft_loop_call_soon_threadsafe()
- * returns: true if this call prevented the run
+ * thread:  the loop's thread, or any while it does not run; any for a handle of weft_loop_call_soon_threadsafe()
+ * returns: true if this call prevented the run; false too from the wrong thread
  */
 bool weft_handle_cancel(struct weft_handle *handle);
 

@@ -211,11 +211,15 @@ int weft_loop_call_later(struct weft_loop *loop, int64_t delay_ns, weft_callback
         return status < 0 ? status : -EINVAL;
     uint64_t now_ns = weft_loop_time(loop);
     uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
+    if (delay == 0)
+        loop_look_next(loop);
     return schedule_at(loop, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay, fn, arg, handle_out);
 }
 
 bool weft_handle_cancel(struct weft_handle *handle)
 {
+    if (!handle->is_threadsafe && loop_check(handle->loop) == WEFT_EWRONGTHREAD)
+        return false; /* ADD-7: the queue or the heap that it is in is the loop's thread's */
     if (!handle_claim(handle, HANDLE_CANCELLED))
         return false;
     weft_context_unref(handle->context);
