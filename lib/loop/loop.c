@@ -49,7 +49,6 @@ static void loop_fini_rooms(struct weft_loop *loop)
 
 static void loop_free(struct weft_loop *loop)
 {
-    loop_fini_rooms(loop); /* what was offered to a loop that had closed */
     loop_fini_rooms(loop); /* those that another thread hung in as the loop closed */
     weft_free(loop->tables);
     weft_free(loop->poller);
@@ -103,7 +102,8 @@ static int loop_new(const struct weft_loop_kind *kind, const struct weft_loop_op
     loop->has_poller = true;
     status = kind_init(loop, options->kind);
     if (status < 0) {
-        weft_loop_unref(loop); /* closes it: what the init has scheduled is let go */
+        (void)weft_loop_close(loop); /* lets go what the inits have scheduled, which holds references */
+        weft_loop_unref(loop);
         return status;
     }
     loop->has_kind = true;
@@ -152,13 +152,17 @@ void weft_loop_unref(struct weft_loop *loop)
     loop_free(loop);
 }
 
-/* Whoever gets here first closes; from here on nobody can begin to run it. */
+/* Whoever gets here first closes; from here on nobody can begin to run it. WEFT_ECLOSED if somebody has closed it meanwhile. */
 static int loop_claim_closing(struct weft_loop *loop)
 {
     bool expected = false;
-    /* Acquire: the last run. Pairs with the release in loop_leave(). */
+    /* Acquire: the last run, or the close. Pairs with the release in loop_leave() and in weft_loop_close(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
+    if (weft_loop_is_closed(loop)) {
+        weft_atomic_store_relaxed(&loop->is_entered, false);
+        return WEFT_ECLOSED;
+    }
     /* Seq_cst is not needed: who misses the flag meets the closed inbox. Pairs with the acquire in weft_loop_is_closed(). */
     weft_atomic_store_release(&loop->is_closing, 1);
     return 0;
@@ -201,11 +205,9 @@ int weft_loop_close(struct weft_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return 0;
-    int status = loop_claim_closing(loop);
+    int status = weft_loop_is_closed(loop) ? WEFT_ECLOSED : loop_claim_closing(loop);
     if (status < 0)
-        return status;
+        return status == WEFT_ECLOSED ? 0 : status;
     struct worker *outer = worker_current();
     weft_loop_ref(loop); /* what is let go below may hold the others */
     worker_set_current(&loop->worker);
@@ -217,11 +219,12 @@ int weft_loop_close(struct weft_loop *loop)
     loop_fini_rooms(loop);
     if (loop->has_kind)
         kind_fini(loop);
+    loop_drain(loop); /* what these have woken and cancelled */
     loop->polled_ns = weft_loop_time(loop);
     loop->has_poller = false;
     loop->poller_ops->fini(loop->poller);
     worker_set_current(outer);
-    /* Release: the end. Pairs with the acquire in loop_enter(), which meets WEFT_ECLOSED before. */
+    /* Release: the end. Pairs with the acquire in loop_enter() and loop_claim_closing(), which then see that it is closed. */
     weft_atomic_store_release(&loop->is_entered, false);
     weft_loop_unref(loop);
     return 0;
