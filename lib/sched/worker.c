@@ -6,17 +6,21 @@
  */
 #include "lib/sched/worker.h"
 
+#include "lib/base/thread.h"
 #include "weft/atomic.h"
 
-static _Thread_local struct worker *current_worker;
+/* The static model: one instruction from the thread pointer, and no lazy allocation on first use. */
+static _Thread_local struct worker *current_worker __attribute__((tls_model("initial-exec")));
 
-__attribute__((noinline)) struct worker *worker_current(void)
+THREAD_LOCAL_ACCESSOR struct worker *worker_current(void)
 {
+    thread_local_barrier();
     return current_worker;
 }
 
-__attribute__((noinline)) void worker_set_current(struct worker *worker)
+THREAD_LOCAL_ACCESSOR void worker_set_current(struct worker *worker)
 {
+    thread_local_barrier();
     current_worker = worker;
 }
 
