@@ -1,0 +1,94 @@
+/*
+ * Weft's echo servers: one by a protocol's callbacks, one with a fiber for each connection, both as a user would write them.
+ */
+#include <errno.h>
+
+#include "bench/servers/server.h"
+#include "bench/servers/weft_server.h"
+#include "weft/memory.h"
+#include "weft/protocol.h"
+#include "weft/stream.h"
+#include "weft/transport.h"
+#include "weft/work.h"
+
+/* ---- by callbacks ---- */
+
+struct echo {
+    struct weft_protocol protocol;
+    struct weft_transport *transport;
+};
+
+static int echo_made(struct weft_protocol *protocol, struct weft_transport *transport)
+{
+    weft_container_of(protocol, struct echo, protocol)->transport = transport;
+    return 0;
+}
+
+static int echo_received(struct weft_protocol *protocol, const void *data, size_t len)
+{
+    return weft_transport_write(weft_container_of(protocol, struct echo, protocol)->transport, data, len);
+}
+
+static int echo_lost(struct weft_protocol *protocol, int status)
+{
+    (void)status;
+    weft_free(weft_container_of(protocol, struct echo, protocol));
+    return 0;
+}
+
+static const struct weft_protocol_ops echo_ops = {
+    .size = sizeof(echo_ops),
+    .connection_made = echo_made,
+    .data_received = echo_received,
+    .connection_lost = echo_lost,
+};
+
+static int echo_new(void *arg, struct weft_protocol **protocol_out)
+{
+    (void)arg;
+    struct echo *echo = weft_calloc(1, sizeof(*echo));
+    if (echo == NULL)
+        return -ENOMEM;
+    echo->protocol.ops = &echo_ops;
+    *protocol_out = &echo->protocol;
+    return 0;
+}
+
+static int make_protocol(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
+{
+    return weft_loop_create_server(loop, echo_new, NULL, options, server_out);
+}
+
+static int serve_protocol(struct serving *serving)
+{
+    return weft_server_serve(serving, make_protocol);
+}
+
+const struct server server_protocol_echo = {"protocol", serve_protocol};
+
+/* ---- by fibers ---- */
+
+static int echo_client(struct weft_stream *stream, void *arg)
+{
+    char buf[2048];
+    int count;
+    (void)arg;
+    while ((count = weft_stream_read(stream, buf, sizeof(buf))) > 0) {
+        int status = weft_stream_write(stream, buf, (size_t)count);
+        if (status < 0 || (status = weft_stream_drain(stream)) < 0)
+            return 0;
+    }
+    return 0;
+}
+
+static int make_stream(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
+{
+    return weft_loop_start_stream_server(loop, echo_client, NULL, options, server_out);
+}
+
+static int serve_stream(struct serving *serving)
+{
+    return weft_server_serve(serving, make_stream);
+}
+
+const struct server server_stream_echo = {"stream", serve_stream};
