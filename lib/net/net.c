@@ -32,6 +32,7 @@ static void net_fini(struct weft_loop *loop, struct loop_room_state *state)
     struct net *net = (struct net *)(void *)state;
     (void)loop;
     outgoing_pool_fini(&net->pool);
+    stream_buffer_pool_fini(&net->buffers);
     limits_wheel_fini(&net->wheel);
     weft_free(net);
 }

@@ -10,6 +10,7 @@
 #include "lib/loop/loop.h"
 #include "lib/net/limits.h"
 #include "lib/net/outgoing.h"
+#include "lib/net/stream_buffer.h"
 #include "weft/transport.h"
 
 /* Something of a loop that is told when the loop closes. A ring through struct net. */
@@ -24,6 +25,7 @@ struct net {
     struct weft_transport *transports; /* those of no server */
     struct net_item items;             /* head of the ring */
     struct outgoing_pool pool;
+    struct stream_buffer_pool buffers;
     struct limits_wheel wheel;
     struct weft_transport_counters counters;
 };

@@ -45,7 +45,7 @@ static int stream_made(struct weft_protocol *protocol, struct weft_transport *tr
 static int stream_received(struct weft_protocol *protocol, const void *data, size_t len)
 {
     struct weft_stream *stream = stream_of(protocol);
-    int status = stream_buffer_append(&stream->buffer, data, len);
+    int status = stream_buffer_append(&stream->buffer, stream_pool(stream), data, len);
     if (status < 0)
         return status;
     if (stream->buffer.len / 2 > stream->limit)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/net/net.h"
 #include "lib/net/stream_buffer.h"
 #include "weft/future.h"
 #include "weft/stream.h"
@@ -39,6 +40,13 @@ struct weft_stream {
     bool is_writing_paused; /* between pause_writing and resume_writing */
     bool is_busy;           /* a task reads */
 };
+
+/* Where its buffer comes from: NULL before its loop has a net, which a kind of transports of somebody's own may do without. */
+static inline struct stream_buffer_pool *stream_pool(const struct weft_stream *stream)
+{
+    struct net *net = net_of(stream->loop);
+    return net == NULL ? NULL : &net->buffers;
+}
 
 /* Make a stream with two references, the protocol's and the caller's. 0; -ENOMEM. thread: the loop's */
 int stream_create(struct weft_loop *loop, struct weft_stream **stream_out);

@@ -8,9 +8,42 @@
 
 #include "weft/memory.h"
 
-enum { CAPACITY_MIN = 512 };
+enum { CAPACITY_MIN = 512, POOLED_MAX = 128 };
 
-static int make_room(struct stream_buffer *buffer, size_t len)
+static char *pool_take(struct stream_buffer_pool *pool)
+{
+    if (pool == NULL || pool->free == NULL)
+        return weft_malloc(CAPACITY_MIN);
+    char *bytes = pool->free;
+    memcpy(&pool->free, bytes, sizeof(pool->free));
+    pool->count--;
+    return bytes;
+}
+
+static void pool_give(struct stream_buffer_pool *pool, char *bytes)
+{
+    memcpy(bytes, &pool->free, sizeof(pool->free));
+    pool->free = bytes;
+    pool->count++;
+}
+
+void stream_buffer_pool_fini(struct stream_buffer_pool *pool)
+{
+    while (pool->free != NULL)
+        weft_free(pool_take(pool));
+}
+
+/* Nothing waits any more. */
+static void release(struct stream_buffer *buffer, struct stream_buffer_pool *pool)
+{
+    if (pool != NULL && buffer->capacity == CAPACITY_MIN && pool->count < POOLED_MAX) {
+        pool_give(pool, buffer->bytes);
+        buffer->bytes = NULL;
+    }
+    stream_buffer_fini(buffer);
+}
+
+static int make_room(struct stream_buffer *buffer, struct stream_buffer_pool *pool, size_t len)
 {
     size_t need = buffer->len + len;
     if (need < len)
@@ -23,7 +56,7 @@ static int make_room(struct stream_buffer *buffer, size_t len)
         return 0;
     size_t capacity = buffer->capacity == 0 ? CAPACITY_MIN : buffer->capacity * 2;
     capacity = capacity < need ? need : capacity;
-    char *bytes = weft_realloc(buffer->bytes, capacity);
+    char *bytes = capacity == CAPACITY_MIN ? pool_take(pool) : weft_realloc(buffer->bytes, capacity);
     if (bytes == NULL)
         return -ENOMEM;
     buffer->bytes = bytes;
@@ -31,10 +64,10 @@ static int make_room(struct stream_buffer *buffer, size_t len)
     return 0;
 }
 
-int stream_buffer_append(struct stream_buffer *buffer, const void *bytes, size_t len)
+int stream_buffer_append(struct stream_buffer *buffer, struct stream_buffer_pool *pool, const void *bytes, size_t len)
 {
     if (buffer->capacity - buffer->start - buffer->len < len) {
-        int status = make_room(buffer, len);
+        int status = make_room(buffer, pool, len);
         if (status < 0)
             return status;
     }
@@ -43,7 +76,7 @@ int stream_buffer_append(struct stream_buffer *buffer, const void *bytes, size_t
     return 0;
 }
 
-void stream_buffer_take(struct stream_buffer *buffer, void *buf, size_t len)
+void stream_buffer_take(struct stream_buffer *buffer, struct stream_buffer_pool *pool, void *buf, size_t len)
 {
     if (len == 0)
         return;
@@ -51,7 +84,7 @@ void stream_buffer_take(struct stream_buffer *buffer, void *buf, size_t len)
     buffer->start += len;
     buffer->len -= len;
     if (buffer->len == 0)
-        stream_buffer_fini(buffer);
+        release(buffer, pool);
 }
 
 ssize_t stream_buffer_find(const struct stream_buffer *buffer, const void *separator, size_t separator_len, size_t *from_inout)

@@ -35,11 +35,17 @@ static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
     return status;
 }
 
+/* Most of the time it reads already, and then this is to cost nothing. */
+static void read_on(struct weft_stream *stream)
+{
+    if (stream->transport != NULL && (stream->transport->flags & WEFT_TRANSPORT_PAUSED) != 0)
+        (void)weft_transport_resume_reading(stream->transport);
+}
+
 /* Wait for more than there is; a reader that needs more than twice the limit gets it. */
 static int wait_for_data(struct weft_stream *stream)
 {
-    if (stream->transport != NULL)
-        (void)weft_transport_resume_reading(stream->transport);
+    read_on(stream);
     return stream_wait(stream, &stream->reading);
 }
 
@@ -64,9 +70,9 @@ static int read_end(struct weft_stream *stream, int status)
 
 static void take(struct weft_stream *stream, void *buf, size_t len)
 {
-    stream_buffer_take(&stream->buffer, buf, len);
-    if (stream->buffer.len <= stream->limit && stream->transport != NULL)
-        (void)weft_transport_resume_reading(stream->transport);
+    stream_buffer_take(&stream->buffer, stream_pool(stream), buf, len);
+    if (stream->buffer.len <= stream->limit)
+        read_on(stream);
 }
 
 /* ---- reading ---- */
