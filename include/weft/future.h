@@ -151,7 +151,7 @@ int weft_future_set_exception(struct weft_future *future, int status);
  * Cancel: a plain future is cancelled at once; a task is asked to stop, see weft_task_cancel(). `message` (may be NULL) tells why.
  *
  * thread:  any
- * memory:  message stays borrowed as long as the future lives: use a literal
+ * memory:  message stays borrowed as long as the future lives, and each task that it takes along: use a literal
  * returns: false if it was done already, which also counts as asking for its result
  */
 bool weft_future_cancel(struct weft_future *future, const char *message);

@@ -186,6 +186,8 @@ static int task_resume_status(struct coro_task *task)
     int status = (task_bits(task) & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
     task->fut_waiter = NULL;
     task->raise = 0;
+    if (future != NULL && future_get_state(future) == FUTURE_CANCELLED)
+        task->cancel_message = future->value; /* it came first, whatever was asked for since */
     task_unlock(task, 0, TASK_MUST_CANCEL | TASK_DETACH);
     weft_future_unref(future);
     return status;
@@ -248,7 +250,8 @@ static bool task_cancel_waiter(struct coro_task *task, const char *message)
         return true;
     }
     weft_future_ref(future);
-    task->cancel_message = message;
+    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
+        task->cancel_message = message;
     task_unlock(task, 0, 0);
     bool is_cancelled = weft_future_cancel(future, message);
     task_lock(task);
