@@ -224,7 +224,9 @@ static void report_end(struct weft_future *future, const char *message)
                                        .task = future->flags & FUTURE_IS_TASK ? (struct weft_task *)(void *)future : NULL};
     /* The exception handler runs in the context of the task that it is told of (LOOP-14). */
     struct weft_context *outer = exception.task == NULL ? NULL : context_swap_current(future->context);
+    weft_future_ref(future); /* a handler may take one too, and drop it */
     weft_loop_call_exception_handler(future->loop, &exception);
+    (void)weft_atomic_sub_relaxed(&future->refs, 1);
     if (exception.task != NULL)
         future->context = context_swap_current(outer);
 }
