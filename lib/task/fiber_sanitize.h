@@ -113,9 +113,10 @@ FIBER_HOOK void fiber_shadow_exit_to(const struct fiber_shadow *to)
 #endif
 }
 
+/* The present fiber is asked for anew: for a loop that is closed inside another loop's fiber, that one stands for the thread. */
 FIBER_HOOK void fiber_shadow_switch(struct fiber_shadow *from, const struct fiber_shadow *to)
 {
-    (void)from;
+    fiber_shadow_init_thread(from);
     fiber_shadow_exit_to(to);
 }
 
