@@ -347,10 +347,10 @@ const struct weft_transport_ops *weft_transport_base_ops(void);
 int weft_loop_make_socket(struct weft_loop *loop, const struct weft_make_socket *args, struct weft_transport **transport_out);
 
 /*
- * Copy `args` into `args_out`, with zeroes for what `args` is too old to have.
+ * Copy `args` into `args_out`, whose size the caller has set to what he knows, with zeroes for what `args` is too old to have.
  *
  * thread:  any
- * returns: 0; WEFT_EPROTOCOL if it is too short for the first version
+ * returns: 0; WEFT_EPROTOCOL if either is too short for the first version
  */
 int weft_make_socket_get(const struct weft_make_socket *args, struct weft_make_socket *args_out);
 

@@ -269,7 +269,7 @@ static int waiter_create(struct weft_future *future, struct start_waiter **waite
 
 int socket_make(struct weft_loop *loop, const struct weft_make_socket *args, struct weft_transport **transport_out)
 {
-    struct weft_make_socket full;
+    struct weft_make_socket full = {.size = sizeof(full)};
     struct start_waiter *waiter = NULL;
     int status = weft_make_socket_get(args, &full);
     if (status == 0 && (full.protocol == NULL || full.protocol->ops == NULL || full.fd < 0))

@@ -259,12 +259,13 @@ void weft_transport_unref(struct weft_transport *transport)
 
 int weft_make_socket_get(const struct weft_make_socket *args, struct weft_make_socket *args_out)
 {
-    if (args == NULL || args->size < offsetof(struct weft_make_socket, flags))
+    const size_t first_bytes = offsetof(struct weft_make_socket, flags);
+    if (args == NULL || args->size < first_bytes || args_out->size < first_bytes)
         return WEFT_EPROTOCOL;
-    struct weft_make_socket copy = {.size = sizeof(copy)};
-    size_t bytes = args->size < sizeof(copy) ? args->size : sizeof(copy);
-    memcpy((char *)&copy + sizeof(copy.size), (const char *)args + sizeof(copy.size), bytes - sizeof(copy.size));
-    *args_out = copy;
+    size_t out_bytes = args_out->size;
+    memset(args_out, 0, out_bytes);
+    memcpy(args_out, args, args->size < out_bytes ? args->size : out_bytes);
+    args_out->size = out_bytes;
     return 0;
 }
 
@@ -276,7 +277,7 @@ static struct weft_transport **transport_list(const struct weft_transport *trans
 int weft_transport_init(struct weft_transport *transport, const struct weft_transport_stream_ops *ops, struct weft_loop *loop,
                         const struct weft_make_socket *args)
 {
-    struct weft_make_socket full;
+    struct weft_make_socket full = {.size = sizeof(full)};
     struct net *net;
     int status = weft_make_socket_get(args, &full);
     if (status == 0 && (!stream_ops_have(ops, destroy) || ops->write == NULL || ops->close == NULL || ops->abort == NULL))
