@@ -299,3 +299,14 @@ void plain_reset(int fd)
     CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
     CHECK_EQ(close(fd), 0);
 }
+
+size_t peer_write_until_stuck(struct peer *peer, size_t bytes)
+{
+    static char block[16384];
+    size_t written = 0;
+    while (weft_transport_get_write_buffer_size(peer->transport) < bytes) {
+        CHECK_EQ(weft_transport_write(peer->transport, block, sizeof(block)), 0);
+        written += sizeof(block);
+    }
+    return written;
+}

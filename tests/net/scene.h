@@ -101,4 +101,7 @@ void plain_reset(int fd);
             CHECK(loop_turn((scene)->loop, true) >= 0);                                                                                    \
     } while (0)
 
+/* Write blocks of zeroes until the kernel takes no more and at least `bytes` wait; how many were written. */
+size_t peer_write_until_stuck(struct peer *peer, size_t bytes);
+
 #endif
