@@ -106,11 +106,14 @@ static int find_work(struct weft_loop *loop, bool may_sleep)
     return 0;
 }
 
-static void run_turn_end(struct weft_loop *loop)
+/* Run what waits for the iteration's end, and not what that adds. A fatal status ends it; the rest waits for the next one. */
+static int run_turn_end(struct weft_loop *loop)
 {
+    int status = 0;
     struct weft_work *work; /* popped one by one: each may take back another, whose memory goes */
-    for (size_t count = loop->turn_end.count; count > 0 && (work = weft_work_list_pop(&loop->turn_end)) != NULL; count--)
-        (void)work->run(work);
+    for (size_t count = loop->turn_end.count; count > 0 && status >= 0 && (work = weft_work_list_pop(&loop->turn_end)) != NULL; count--)
+        status = work->run(work);
+    return status;
 }
 
 int loop_turn(struct weft_loop *loop, bool may_sleep)
@@ -122,9 +125,8 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
     worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
     timers_collect(loop, loop->polled_ns);
     status = worker_run(&loop->worker);
-    if (loop->turn_end.head != NULL)
-        run_turn_end(loop);
-    return status;
+    int end_status = loop->turn_end.head == NULL ? 0 : run_turn_end(loop);
+    return status < 0 ? status : end_status;
 }
 
 bool loop_has_work(struct weft_loop *loop)

@@ -226,7 +226,8 @@ static int connecting_create(struct weft_loop *loop, weft_protocol_factory_fn *f
         weft_future_unref(&connecting->future);
         return status;
     }
-    net_item_add(net, &connecting->item, loop_closes);
+    connecting->item.close = loop_closes;
+    net_item_add(net, &connecting->item);
     weft_future_ref(&connecting->future);
     connecting->pending_count = 1; /* the call that begins it */
     *connecting_out = connecting;

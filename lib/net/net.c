@@ -27,6 +27,17 @@ static void net_close(struct weft_loop *loop, struct loop_room_state *state)
     }
 }
 
+static void net_refuse(struct weft_loop *loop, struct loop_room_state *state)
+{
+    struct net *net = (struct net *)(void *)state;
+    (void)loop;
+    for (struct net_item *item = net->items.next, *next; item != &net->items; item = next) {
+        next = item->next;
+        if (item->refuse != NULL)
+            item->refuse(item);
+    }
+}
+
 static void net_fini(struct weft_loop *loop, struct loop_room_state *state)
 {
     struct net *net = (struct net *)(void *)state;
@@ -49,6 +60,7 @@ int net_get(struct weft_loop *loop, struct net **net_out)
             return -ENOMEM;
         net->state.close = net_close;
         net->state.fini = net_fini;
+        net->state.refuse = net_refuse;
         net->loop = loop;
         net->items.next = net->items.prev = &net->items;
         limits_wheel_init(&net->wheel, loop);
@@ -59,9 +71,8 @@ int net_get(struct weft_loop *loop, struct net **net_out)
     return 0;
 }
 
-void net_item_add(struct net *net, struct net_item *item, void (*close)(struct net_item *item))
+void net_item_add(struct net *net, struct net_item *item)
 {
-    item->close = close;
     item->next = &net->items;
     item->prev = net->items.prev;
     item->prev->next = item;

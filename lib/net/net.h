@@ -16,7 +16,8 @@
 /* Something of a loop that is told when the loop closes. A ring through struct net. */
 struct net_item {
     struct net_item *next, *prev;
-    void (*close)(struct net_item *item); /* let go; it may remove itself and others */
+    void (*close)(struct net_item *item);  /* let go; it may remove itself and others */
+    void (*refuse)(struct net_item *item); /* take in no more, as the runtime shuts down; it may remove itself. NULL: nothing to refuse */
 };
 
 struct net {
@@ -44,8 +45,8 @@ static inline struct net *net_of(const struct weft_loop *loop)
     return (struct net *)(void *)loop_room(loop, LOOP_ROOM_NET);
 }
 
-/* Put `item` into the ring. thread: the loop's */
-void net_item_add(struct net *net, struct net_item *item, void (*close)(struct net_item *item));
+/* Put `item`, whose functions are set, into the ring. thread: the loop's */
+void net_item_add(struct net *net, struct net_item *item);
 
 /* Take `item` out; one that is not in is fine. thread: the loop's */
 void net_item_remove(struct net_item *item);

@@ -142,6 +142,12 @@ int weft_server_close(struct weft_server *server)
     return 0;
 }
 
+/* The runtime shuts down: the connections stay, and no more come. */
+static void accept_no_more(struct net_item *item)
+{
+    (void)weft_server_close(weft_container_of(item, struct weft_server, item));
+}
+
 static int end_clients(struct weft_server *server, int (*end)(struct weft_transport *transport))
 {
     int status = server == NULL ? -EINVAL : loop_check(server->loop);
@@ -319,7 +325,9 @@ int server_create(struct weft_loop *loop, weft_protocol_factory_fn *factory, voi
     *server = (struct weft_server){.loop = weft_loop_ref(loop), .factory = factory, .arg = arg, .options = *options, .refs = 1};
     server->options.host = server->options.path = NULL;
     server->listeners = listeners;
-    net_item_add(net, &server->item, loop_closes);
+    server->item.close = loop_closes;
+    server->item.refuse = accept_no_more;
+    net_item_add(net, &server->item);
     status = open_and_start(server, addresses);
     if (status < 0) {
         if (addresses->count == 0)

@@ -91,6 +91,26 @@ Test(server, SRV_1_close_stops_listening_and_connections_stay, .timeout = 5)
     scene_close(&scene);
 }
 
+Test(server, a_shutdown_stops_listening_and_connections_stay, .timeout = 5)
+{
+    struct scene scene;
+    scene_open(&scene);
+    scene.model.is_echo = true;
+    struct weft_server *server = serve_local(&scene);
+    int fd = connect_to(&scene, server);
+    struct loop_room_state *net = loop_room(scene.loop, LOOP_ROOM_NET);
+    net->refuse(scene.loop, net);
+    scene_settle(&scene);
+    CHECK(!weft_server_is_serving(server));
+    CHECK_EQ(weft_server_socket_count(server), 0);
+    plain_write(fd, "still");
+    RUN_UNTIL(&scene, scene.peers[0]->len == 5);
+    close(fd);
+    RUN_UNTIL(&scene, scene.peers[0]->lost == 1);
+    weft_server_unref(server);
+    scene_close(&scene);
+}
+
 Test(server, SRV_1_wait_closed_needs_the_close_and_the_last_connection_in_either_order, .timeout = 5)
 {
     for (int is_close_first = 0; is_close_first < 2; is_close_first++) {
