@@ -164,7 +164,9 @@ static const struct question questions[] = {
 static void answer(const struct question *question, size_t rounds)
 {
     static struct report first, second;
-    struct serving how = {.loops = question->all_loops ? (uint32_t)sysconf(_SC_NPROCESSORS_ONLN) : 1, .may_spin = question->may_spin};
+    struct serving how = {.loops = 1, .is_bulk = question->ask == ask_bulk, .may_spin = question->may_spin};
+    if (question->all_loops)
+        how.loops = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
     how.loops = how.loops > SERVING_LOOPS_MAX ? SERVING_LOOPS_MAX : how.loops;
     rounds = rounds > question->rounds_max ? question->rounds_max : rounds;
     first = (struct report){.name = question->name, .rounds = rounds, .contestants = CONTESTANTS};

@@ -68,17 +68,35 @@ const struct server server_protocol_echo = {"protocol", serve_protocol};
 
 /* ---- by fibers ---- */
 
-static int echo_client(struct weft_stream *stream, void *arg)
+enum { SMALL_BYTES = 2048, BULK_BYTES = 65536 };
+
+static int echo_with(struct weft_stream *stream, char *buf, size_t len)
 {
-    char buf[2048];
     int count;
-    (void)arg;
-    while ((count = weft_stream_read(stream, buf, sizeof(buf))) > 0) {
+    while ((count = weft_stream_read(stream, buf, len)) > 0) {
         int status = weft_stream_write(stream, buf, (size_t)count);
         if (status < 0 || (status = weft_stream_drain(stream)) < 0)
-            return 0;
+            break;
     }
-    return 0;
+    return 0; /* clients go as they please */
+}
+
+static int echo_client(struct weft_stream *stream, void *arg)
+{
+    char buf[SMALL_BYTES];
+    (void)arg;
+    return echo_with(stream, buf, sizeof(buf));
+}
+
+static int bulk_client(struct weft_stream *stream, void *arg)
+{
+    char *buf = weft_malloc(BULK_BYTES);
+    (void)arg;
+    if (buf == NULL)
+        return -ENOMEM;
+    int status = echo_with(stream, buf, BULK_BYTES);
+    weft_free(buf);
+    return status;
 }
 
 static int make_stream(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
@@ -86,9 +104,14 @@ static int make_stream(struct weft_loop *loop, const struct weft_server_options 
     return weft_loop_start_stream_server(loop, echo_client, NULL, options, server_out);
 }
 
+static int make_bulk(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
+{
+    return weft_loop_start_stream_server(loop, bulk_client, NULL, options, server_out);
+}
+
 static int serve_stream(struct serving *serving)
 {
-    return weft_server_serve(serving, make_stream);
+    return weft_server_serve(serving, serving->is_bulk ? make_bulk : make_stream);
 }
 
 const struct server server_stream_echo = {"stream", serve_stream};
