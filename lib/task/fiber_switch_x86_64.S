@@ -114,7 +114,10 @@ fiber_frame_enter:
     .cfi_undefined %rip                 /* unwinding ends here */
     endbr64
     movq    %r12, %rdi
-    call    *%rbx
+    leaq    .Lreturned(%rip), %rax
+    pushq   %rax                        /* no call, for the sake of the returns after the fiber's end: see fiber_frame_jump() */
+    jmp     *%rbx
+.Lreturned:
     ud2                                 /* an entry never returns: there is nowhere to return to */
     .cfi_endproc
     .size fiber_frame_enter, . - fiber_frame_enter

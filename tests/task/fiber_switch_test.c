@@ -401,6 +401,7 @@ static void *resume_elsewhere(void *arg)
     fiber_context_init_thread(&elsewhere);
     runner->home = &elsewhere;
     fiber_context_switch(&elsewhere, &runner->context);
+    runner->home = NULL;
     return NULL;
 }
 
