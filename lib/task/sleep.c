@@ -123,9 +123,12 @@ static int sleeper_fired(void *arg)
     return 0;
 }
 
+/* The loop closes. Whoever waits elsewhere is told, and a gathering that holds this future is let go. */
 static void sleeper_abandon(struct weft_timer *timer)
 {
-    weft_future_unref(&((struct sleeper *)timer->arg)->future);
+    struct sleeper *sleeper = timer->arg;
+    (void)future_complete(&sleeper->future, FUTURE_CANCELLED, -ECANCELED, "the loop closed");
+    weft_future_unref(&sleeper->future);
 }
 
 /* From another thread the timer is left to its time, which then finds the future done. */
