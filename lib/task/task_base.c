@@ -105,6 +105,9 @@ struct weft_coro *weft_task_get_coro(const struct weft_task *task)
 
 struct weft_context *weft_task_get_context(const struct weft_task *task)
 {
+    struct weft_loop *loop = weft_get_running_loop();
+    if (task->future.context == NULL && loop != NULL && task_get_current(loop) == task)
+        return weft_context_current(); /* made since by its first set; the task gets it as the step ends */
     return task->future.context;
 }
 
