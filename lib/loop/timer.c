@@ -6,6 +6,8 @@
  */
 #include "lib/loop/timers.h"
 
+#include <assert.h>
+
 #include "lib/loop/loop.h"
 #include "weft/atomic.h"
 #include "weft/status.h"
@@ -65,6 +67,7 @@ int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
 
 bool weft_timer_stop(struct weft_timer *timer)
 {
+    assert(loop_check(timer->loop) != WEFT_EWRONGTHREAD);
     if (timer->heap_index != 0) {
         timer_heap_remove(&timer->loop->timers, timer);
         return true;
