@@ -79,7 +79,8 @@ int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, 
  *
  * thread:  a fiber
  * memory:  the caller holds a reference to future
- * returns: as weft_future_result(); what was raised into the task; WEFT_ENOFIBER; WEFT_EAWAITSELF; -EINVAL
+ * returns: as weft_future_result(); what was raised into the task; WEFT_ENOFIBER; WEFT_EAWAITSELF; WEFT_ECLOSED when the loop closes;
+ *          -EINVAL
  */
 int weft_await(struct weft_future *future, void **value_out);
 
@@ -96,7 +97,7 @@ int weft_await_flags(struct weft_future *future, uint32_t flags, void **value_ou
  * Let the others have one iteration.
  *
  * thread:  a fiber
- * returns: 0; what was raised into the task; WEFT_ENOFIBER
+ * returns: 0; what was raised into the task; WEFT_ENOFIBER; WEFT_ECLOSED when the loop closes
  */
 int weft_yield(void);
 
@@ -104,7 +105,7 @@ int weft_yield(void);
  * Sleep for `delay_ns`; zero or less is weft_yield().
  *
  * thread:  a fiber
- * returns: 0; what was raised into the task; -ENOMEM; WEFT_ENOFIBER
+ * returns: as weft_yield(); -ENOMEM
  */
 int weft_sleep(int64_t delay_ns);
 
@@ -114,12 +115,12 @@ int weft_sleep(int64_t delay_ns);
  *
  * thread:  a fiber
  * memory:  as weft_await()
- * returns: as weft_await(); -ETIMEDOUT
+ * returns: as weft_await(); -ETIMEDOUT; -ENOMEM; WEFT_ENOTASK if a fiber runs here without a current task
  */
 int weft_wait_for(struct weft_future *future, int64_t timeout_ns, void **value_out);
 
 /*
- * A future that completes `delay_ns` from now, for coroutines without a stack. Cancelling it stops its timer.
+ * A future that completes `delay_ns` from now, for coroutines without a stack. Cancelling it stops its timer; closing the loop cancels it.
  *
  * thread:  the loop's thread, or the preparing one while it does not run
  * memory:  the caller holds one reference

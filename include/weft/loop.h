@@ -164,8 +164,8 @@ const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop 
  * Run until weft_loop_stop(), or until a callback or task raises a fatal status; what was not run yet stays queued for the next run.
  *
  * thread:  any in which no loop runs; it becomes the loop's thread
- * returns: 0 once stopped; the fatal status; -errno if the poller is broken; WEFT_ECLOSED; WEFT_ERUNNING if it runs already; WEFT_EOTHERLOOP if another loop runs in this
- *          thread
+ * returns: 0 once stopped; the fatal status; -errno if the poller is broken; -EINVAL; WEFT_ECLOSED; WEFT_ERUNNING if it runs already;
+ *          WEFT_EOTHERLOOP if another loop runs in this thread
  */
 int weft_loop_run_forever(struct weft_loop *loop);
 
@@ -174,7 +174,7 @@ int weft_loop_run_forever(struct weft_loop *loop);
  * that run does exactly one iteration, without sleeping.
  *
  * thread:  any (elsewhere than on the loop it is posted, and takes effect in the iteration that meets it)
- * returns: 0; WEFT_ECLOSED
+ * returns: 0; -EINVAL; WEFT_ECLOSED
  */
 int weft_loop_stop(struct weft_loop *loop);
 
@@ -183,7 +183,7 @@ int weft_loop_stop(struct weft_loop *loop);
  * threads post from now on, and release the poller. Closing twice is harmless.
  *
  * thread:  any, while the loop does not run
- * returns: 0; WEFT_ERUNNING
+ * returns: 0; -EINVAL; WEFT_ERUNNING, also while another thread begins to close it
  */
 int weft_loop_close(struct weft_loop *loop);
 
@@ -373,7 +373,7 @@ void weft_set_report_sink(weft_exception_handler_fn *sink, void *arg);
  * Switch debug mode: every iteration polls, and callbacks of at least the slow duration are reported.
  *
  * thread:  the loop's thread, or the preparing one while it does not run
- * returns: 0; -EINVAL; WEFT_EWRONGTHREAD
+ * returns: 0; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD
  */
 int weft_loop_set_debug(struct weft_loop *loop, bool is_debug);
 
@@ -388,7 +388,7 @@ bool weft_loop_get_debug(const struct weft_loop *loop);
  * Set from which duration on a callback is slow, 100 ms at first.
  *
  * thread:  the loop's thread, or the preparing one while it does not run
- * returns: 0; -EINVAL; WEFT_EWRONGTHREAD
+ * returns: 0; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD
  */
 int weft_loop_set_slow_callback_duration(struct weft_loop *loop, uint64_t duration_ns);
 

@@ -58,7 +58,7 @@ struct weft_task_ops {
     /*
      * As weft_task_get_coro().
      *
-     * thread:  any
+     * thread:  the loop's thread
      */
     struct weft_coro *(*get_coro)(const struct weft_task *task);
     /*
@@ -157,7 +157,7 @@ weft_task_factory_fn *weft_loop_get_task_factory(struct weft_loop *loop);
  * thread:  any in which no loop runs
  * memory:  future stays borrowed
  * returns: as weft_future_result(); WEFT_ESTOPPED if the loop was stopped before; what weft_loop_run_forever() returns; -ENOMEM; -EINVAL
- *          if future belongs to another loop
+ *          also if future belongs to another loop
  */
 int weft_loop_run_until_complete(struct weft_loop *loop, struct weft_future *future, void **value_out);
 
@@ -204,7 +204,8 @@ int weft_task_uncancel(struct weft_task *task);
 /*
  * The coroutine.
  *
- * thread:  any
+ * thread:  the loop's thread, or the preparing one
+ * memory:  borrowed from the task, which frees it as it ends
  * returns: NULL once it has ended, or if the type of task does not tell
  */
 struct weft_coro *weft_task_get_coro(const struct weft_task *task);
@@ -275,7 +276,7 @@ void weft_unregister_task(struct weft_task *task);
  *
  * thread:  the loop's thread
  * memory:  task stays borrowed until weft_leave_task()
- * returns: 0; -EINVAL; WEFT_ETASKBUSY if any task is entered; WEFT_ENOTRUNNINGLOOP
+ * returns: 0; -EINVAL; WEFT_ETASKBUSY if any task is entered on `loop`, or `task` is elsewhere; WEFT_ENOTRUNNINGLOOP
  */
 int weft_enter_task(struct weft_loop *loop, struct weft_task *task);
 
@@ -292,7 +293,7 @@ int weft_leave_task(struct weft_loop *loop, struct weft_task *task);
  *
  * thread:  the loop's thread
  * memory:  as weft_enter_task()
- * returns: 0 and the one from before, NULL for none; -EINVAL; WEFT_ENOTRUNNINGLOOP
+ * returns: 0 and the one from before, NULL for none; -EINVAL; WEFT_ETASKBUSY if `task` is entered elsewhere; WEFT_ENOTRUNNINGLOOP
  */
 int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struct weft_task **previous_out);
 
@@ -300,7 +301,7 @@ int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struc
  * The task that runs in this thread; never cache it across an await of stealable work.
  *
  * thread:  any loop
- * returns: 0 and *task_out, NULL in a plain callback; WEFT_ENOLOOP if no loop runs here
+ * returns: 0 and *task_out, NULL in a plain callback; WEFT_ENOLOOP if no loop runs here; -EINVAL
  */
 int weft_current_task(struct weft_task **task_out);
 
