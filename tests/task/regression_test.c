@@ -7,6 +7,8 @@
 #include "lib/task/task.h"
 #include "tests/support/oom.h"
 #include "tests/task/scene.h"
+#include "weft/context.h"
+#include "weft/gather.h"
 
 static int body_fatal(void *arg, void **result_out)
 {
@@ -239,5 +241,65 @@ Test(close, comes_after_runs_in_threads_that_are_gone, .timeout = 5)
         CHECK_EQ(pthread_join(thread, NULL), 0);
         (void)pthread_attr_destroy(&attr);
     }
+    scene_drop(loop);
+}
+
+/* ---- sleeps, contexts -------------------------------------------------------------------------------------------------------------------- */
+
+Test(sleep, is_cancelled_when_its_loop_closes_so_that_a_gathering_is_let_go, .timeout = 5)
+{
+    oom_install();
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *sleeps[2], *both;
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(weft_loop_sleep(loop, SECOND, &sleeps[i]), 0);
+    CHECK_EQ(weft_gather(loop, sleeps, 2, 0, &both), 0);
+    CHECK_EQ(weft_loop_close(loop), 0);
+    CHECK(weft_future_cancelled(sleeps[0]) && weft_future_cancelled(sleeps[1]));
+    CHECK(!weft_future_done(both));
+    weft_future_unref(both);
+    for (int i = 0; i < 2; i++)
+        weft_future_unref(sleeps[i]);
+    weft_loop_unref(loop);
+    CHECK_EQ(oom_live(), 0);
+}
+
+Test(sleep, of_a_closed_loop_ends_the_wait_of_a_task_of_another, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop(), *other = scene_sim_loop();
+    struct weft_future *future;
+    CHECK_EQ(weft_loop_sleep(other, SECOND, &future), 0);
+    struct weft_task *task = scene_spawn(loop, body_await, future);
+    scene_turn(loop);
+    scene_drop(other);
+    scene_turn(loop);
+    CHECK(weft_future_cancelled(&task->future));
+    weft_task_unref(task);
+    weft_future_unref(future);
+    scene_drop(loop);
+}
+
+static const struct weft_context_var colour = WEFT_CONTEXT_VAR("colour", "none");
+
+static int body_sets_its_first_variable(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    struct weft_task *self = scene_task_here();
+    CHECK(weft_task_get_context(self) == NULL);
+    CHECK_EQ(weft_context_var_set(&colour, "red", NULL), 0);
+    CHECK_STR(weft_context_get(weft_task_get_context(self), &colour, "none"), "red");
+    int status = weft_yield();
+    CHECK_STR(weft_context_get(weft_task_get_context(self), &colour, "none"), "red");
+    return status;
+}
+
+Test(context, of_a_task_is_found_while_the_task_runs, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_task *task = scene_spawn(loop, body_sets_its_first_variable, NULL);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
+    CHECK_STR(weft_context_get(weft_task_get_context(task), &colour, "none"), "red");
+    CHECK_STR(weft_context_var_get(&colour), "none");
+    weft_task_unref(task);
     scene_drop(loop);
 }
