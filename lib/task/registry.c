@@ -86,17 +86,12 @@ static struct slots_cache *thread_cache(void)
 
 /* ---- registering -------------------------------------------------------------------------------------------------------------- */
 
-int weft_register_task(struct weft_task *task)
+/* Give the reference that was just taken to the registry, or back. */
+static int register_referenced(struct weft_task *task)
 {
-    if (task == NULL || task->future.loop == NULL)
-        return -EINVAL;
-    if (weft_atomic_load_relaxed(&task->id) != 0)
-        return 0;
-    if (task_room(task->future.loop) == NULL)
-        return -ENOMEM; /* closing the loop goes through its room to the tasks */
     uint64_t id, expected = 0;
-    weft_task_ref(task);
-    int status = slots_register(&registry, thread_cache(), task, &id);
+    /* Closing the loop goes through its room to the tasks. */
+    int status = task_room(task->future.loop) == NULL ? -ENOMEM : slots_register(&registry, thread_cache(), task, &id);
     if (status < 0) {
         weft_task_unref(task);
         return status;
@@ -104,6 +99,22 @@ int weft_register_task(struct weft_task *task)
     if (!weft_atomic_cas_relaxed(&task->id, &expected, id)) /* somebody else registered it meanwhile: once is enough */
         (void)slots_unregister(&registry, thread_cache(), id);
     return 0;
+}
+
+int weft_register_task(struct weft_task *task)
+{
+    if (task == NULL || task->future.loop == NULL)
+        return -EINVAL;
+    if (weft_atomic_load_relaxed(&task->id) != 0)
+        return 0;
+    weft_task_ref(task);
+    return register_referenced(task);
+}
+
+int registry_add(struct weft_task *task)
+{
+    task->future.refs++; /* nobody else knows it yet */
+    return register_referenced(task);
 }
 
 void weft_unregister_task(struct weft_task *task)

@@ -116,10 +116,14 @@ static void task_destroy(struct weft_task *base)
 
 static int task_end(struct coro_task *task, int status, void *value)
 {
-    task_lock(task);
-    bool is_cancelled = status == -ECANCELED || (status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0);
-    const char *message = task->cancel_message;
-    task_unlock(task, 0, TASK_MUST_CANCEL);
+    const char *message = NULL;
+    bool is_cancelled = status == -ECANCELED;
+    if (is_cancelled || task_bits(task) != 0) { /* else nobody has asked it to stop: who does so now comes too late */
+        task_lock(task);
+        is_cancelled |= status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0;
+        message = task->cancel_message;
+        task_unlock(task, 0, TASK_MUST_CANCEL);
+    }
     if (is_cancelled)
         (void)weft_task_finish(&task->base, -ECANCELED, (void *)(uintptr_t)message);
     else
@@ -374,7 +378,7 @@ static int task_make(struct weft_loop *loop, struct weft_coro *coro, const struc
         return status;
     }
     task->coro = coro;
-    weft_task_ref(&task->base);
+    task->base.future.refs++; /* nobody else knows it yet */
     *task_out = task;
     return 0;
 }
@@ -398,7 +402,7 @@ static int task_start(struct coro_task *task, const struct weft_task_options *op
         task_start_eagerly(task);
         return 0;
     }
-    int status = weft_register_task(&task->base);
+    int status = registry_add(&task->base);
     if (status >= 0)
         task_queue(task);
     return status;

@@ -40,6 +40,9 @@ static inline struct weft_task *task_get_current(const struct weft_loop *loop)
     return loop->execution.task;
 }
 
+/* As weft_register_task() for a task that nobody else knows yet. thread: any */
+int registry_add(struct weft_task *task);
+
 /* Call `fn` on each registered task of `loop` (NULL: of all) that is not done, with a reference held around it. thread: any */
 void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg);
 
