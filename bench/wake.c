@@ -1,25 +1,34 @@
 /*
  * What does it cost to go to another loop and back?
  *
- * A handle is posted to a loop, whose callback posts one back, again and again. `raw` is two threads that do it with an eventfd each and
- * blocking reads, the least a sleeping thread can be woken with. `parking` loops sleep at once when they have nothing to do, `spinning` ones
+ * A handle is posted to a loop, whose callback posts one back, again and again. The two threads are bound to a processor each: on one they
+ * take turns, which is another question. `raw` is two threads that do it with an eventfd each and blocking reads, the least a sleeping
+ * thread can be woken with; `raw_epoll` waits in an epoll for it, as a thread must that waits for sockets too. `parking` loops sleep at once when they have nothing to do, `spinning` ones
  * look for up to 50 µs before. `--rounds N` (7). Prints for each contestant the median time of a round trip over the rounds, the minimum,
  * and the ratio to `raw` in the same round; and the same for the process's processor time.
  */
+#include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/servers/report.h"
 #include "lib/base/clock.h"
+#include "lib/base/cpu.h"
 #include "weft/fiber.h"
 #include "weft/runtime.h"
 
 enum { ROUNDS_DEFAULT = 7, TRIPS = 20000, SPIN_NS = 50000 };
+
+static int cpus[2];
+static cpu_set_t all_cpus;
 
 static _Noreturn void give_up(const char *what, int status)
 {
@@ -27,9 +36,23 @@ static _Noreturn void give_up(const char *what, int status)
     exit(1);
 }
 
+static void bind_to(int index)
+{
+    int status = cpu_bind(pthread_self(), cpus[index]);
+    if (status < 0)
+        give_up("a processor", status);
+}
+
+static void unbind(void)
+{
+    if (sched_setaffinity(0, sizeof(all_cpus), &all_cpus) < 0)
+        give_up("all processors", -errno);
+}
+
 /* ---- by hand ---- */
 
 static int there, back;
+static int epolls[2] = {-1, -1}; /* to wait for `there` and `back` in; -1: they are read */
 
 static void signal_fd(int fd)
 {
@@ -37,15 +60,20 @@ static void signal_fd(int fd)
         give_up("write", -1);
 }
 
+/* Edge-triggered: nobody has to read what was signalled. */
 static void wait_fd(int fd)
 {
     uint64_t count;
-    if (read(fd, &count, sizeof(count)) != sizeof(count))
-        give_up("read", -1);
+    int epoll_fd = epolls[fd == back];
+    bool is_well =
+        epoll_fd < 0 ? read(fd, &count, sizeof(count)) == sizeof(count) : epoll_wait(epoll_fd, &(struct epoll_event){0}, 1, -1) == 1;
+    if (!is_well)
+        give_up("a wait", -errno);
 }
 
 static void *answer_trips(void *arg)
 {
+    bind_to(1);
     for (int i = 0; i < TRIPS; i++) {
         wait_fd(there);
         signal_fd(back);
@@ -53,20 +81,53 @@ static void *answer_trips(void *arg)
     return arg;
 }
 
-static uint64_t raw_trips(void)
+static uint64_t eventfd_trips(void)
 {
     pthread_t thread;
-    there = eventfd(0, EFD_CLOEXEC);
-    back = eventfd(0, EFD_CLOEXEC);
-    if (there < 0 || back < 0 || pthread_create(&thread, NULL, answer_trips, NULL) != 0)
-        give_up("a thread and two eventfds", -1);
+    if (pthread_create(&thread, NULL, answer_trips, NULL) != 0)
+        give_up("a thread", -1);
+    bind_to(0);
     uint64_t start_ns = clock_monotonic_ns();
     for (int i = 0; i < TRIPS; i++) {
         signal_fd(there);
         wait_fd(back);
     }
     uint64_t took_ns = clock_monotonic_ns() - start_ns;
+    unbind();
     pthread_join(thread, NULL);
+    return took_ns;
+}
+
+static uint64_t raw_trips(void)
+{
+    there = eventfd(0, EFD_CLOEXEC);
+    back = eventfd(0, EFD_CLOEXEC);
+    uint64_t took_ns = eventfd_trips();
+    close(there);
+    close(back);
+    return took_ns;
+}
+
+static int epoll_on(int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        give_up("an epoll", -errno);
+    return epoll_fd;
+}
+
+static uint64_t raw_epoll_trips(void)
+{
+    there = eventfd(0, EFD_CLOEXEC);
+    back = eventfd(0, EFD_CLOEXEC);
+    epolls[0] = epoll_on(there);
+    epolls[1] = epoll_on(back);
+    uint64_t took_ns = eventfd_trips();
+    for (int i = 0; i < 2; i++) {
+        close(epolls[i]);
+        epolls[i] = -1;
+    }
     close(there);
     close(back);
     return took_ns;
@@ -119,16 +180,19 @@ static uint64_t weft_trips(int64_t spin_ns)
     static struct trips trips;
     options.loops = 2;
     options.spin_max_ns = spin_ns;
+    options.flags = WEFT_RUNTIME_PIN_THREADS; /* but the main loop's, which is this one */
     int status = weft_runtime_create(&options, &runtime);
     if (status < 0)
         give_up("a runtime", status);
     trips.loops[0] = weft_runtime_loop(runtime, 0);
     trips.loops[1] = weft_runtime_loop(runtime, 1);
     status = weft_fiber_new(travel, &trips, NULL, &coro);
+    bind_to(0);
     uint64_t start_ns = clock_monotonic_ns();
     if (status < 0 || (status = weft_runtime_run(runtime, coro, NULL)) < 0)
         give_up("a run", status);
     uint64_t took_ns = clock_monotonic_ns() - start_ns;
+    unbind();
     weft_runtime_destroy(runtime);
     return took_ns;
 }
@@ -157,10 +221,14 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         uint64_t (*trips)(void);
-    } contestants[] = {{"raw", raw_trips}, {"parking", parking_trips}, {"spinning", spinning_trips}};
+    } contestants[] = {{"raw", raw_trips}, {"raw_epoll", raw_epoll_trips}, {"parking", parking_trips}, {"spinning", spinning_trips}};
     enum { CONTESTANTS = sizeof(contestants) / sizeof(contestants[0]) };
     size_t rounds = argc == 3 && strcmp(argv[1], "--rounds") == 0 ? strtoul(argv[2], NULL, 10) : ROUNDS_DEFAULT;
     rounds = rounds > REPORT_ROUNDS_MAX ? REPORT_ROUNDS_MAX : rounds;
+    if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) < 0 || (cpus[0] = cpu_allowed(0)) < 0 || (cpus[1] = cpu_allowed(1)) < 0)
+        give_up("processors", -errno);
+    if (cpus[0] == cpus[1])
+        give_up("two processors are needed", 1);
     static struct report time = {.name = "wake.trip_ns", .contestants = CONTESTANTS},
                          cpu = {.name = "wake.trip_cpu_ns", .contestants = CONTESTANTS};
     time.rounds = cpu.rounds = rounds;
