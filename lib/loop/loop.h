@@ -61,12 +61,10 @@ struct weft_loop {
     uint32_t refs;
     uint32_t posts_max;
     uint32_t index;
-    uint64_t spin_max_ns;     /* 0: never spin before sleeping */
-    uint64_t spin_ns;         /* what adaptation has made of it */
-    uint64_t polled_ns;       /* when the poller was last asked */
-    uint64_t polled_ticks;    /* the same on clock_ticks() */
-    uint64_t looked_ticks;    /* when clock_ticks() was last asked whether to poll */
-    uint64_t quick_run_count; /* until so many works have run, it need not be asked again */
+    uint64_t spin_max_ns;  /* 0: never spin before sleeping */
+    uint64_t spin_ns;      /* what adaptation has made of it */
+    uint64_t polled_ns;    /* when the poller was last asked */
+    uint64_t polled_ticks; /* the same on clock_ticks() */
     uint64_t polled_run_count;
     uint64_t slow_ns;
     struct weft_work_list turn_end; /* run once, before the next poll */

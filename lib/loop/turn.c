@@ -14,30 +14,15 @@
 #include "weft/atomic.h"
 #include "weft/status.h"
 
-enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000, TURN_QUICK_WORKS = 8, TURN_QUICK_NS = 5000, SPIN_LOOKS = 16 };
+enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000, SPIN_LOOKS = 16 };
 
 #define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
 
-/*
- * True if TURN_SKIP_NS have passed since the last poll. The counter is asked only every TURN_QUICK_WORKS works while these are quick,
- * since asking costs as much as a yield does; works that have turned slow are found out after as many, once. In virtual time nothing may
- * depend on how long callbacks take.
- */
-static bool is_poll_due(struct weft_loop *loop)
+/* True if this iteration must look at the poller and the clock. In virtual time nothing may depend on how long callbacks take. */
+static bool must_poll(const struct weft_loop *loop)
 {
-    if (loop->poller->is_virtual || loop->worker.run_count < loop->quick_run_count)
-        return false;
-    uint64_t ticks = clock_ticks();
-    bool is_quick = ticks - loop->looked_ticks < clock_ticks_in(TURN_QUICK_NS);
-    loop->looked_ticks = ticks;
-    loop->quick_run_count = loop->worker.run_count + (is_quick ? TURN_QUICK_WORKS : 0);
-    return ticks - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS);
-}
-
-/* True if this iteration must look at the poller and the clock. */
-static bool must_poll(struct weft_loop *loop)
-{
-    return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS || is_poll_due(loop);
+    return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS ||
+           (!loop->poller->is_virtual && clock_ticks() - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS));
 }
 
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
