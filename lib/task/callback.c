@@ -138,17 +138,6 @@ int weft_future_remove_done_callback(struct weft_future *future, weft_future_cal
     return future == NULL ? 0 : drop_matching(future, is_match, &match);
 }
 
-static bool is_callback(struct waiter *waiter, void *arg)
-{
-    (void)arg;
-    return waiter->is_callback;
-}
-
-void future_drop_callbacks(struct weft_future *future)
-{
-    (void)drop_matching(future, is_callback, NULL);
-}
-
 /* ---- chains ------------------------------------------------------------------------------------------------------------------- */
 
 static int source_done(struct weft_future *source, void *arg)

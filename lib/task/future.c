@@ -176,6 +176,12 @@ bool future_complete(struct weft_future *future, enum future_state outcome, int 
     return true;
 }
 
+void future_abandon(struct weft_future *future)
+{
+    (void)weft_atomic_or_relaxed(&future->flags, FUTURE_ABANDONED); /* published with the completion */
+    (void)future_complete(future, FUTURE_FINISHED, WEFT_ECLOSED, NULL);
+}
+
 /* ---- the public calls --------------------------------------------------------------------------------------------------------- */
 
 void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags)
@@ -235,8 +241,10 @@ void weft_future_fini(struct weft_future *future)
 {
     if (future == NULL || future->loop == NULL)
         return;
-    if (future->flags & FUTURE_UNRETRIEVED)
-        report_end(future, "exception was never retrieved");
+    const uint32_t pending_and_quiet = FUTURE_ABANDONED | FUTURE_QUIET;
+    bool was_abandoned = (future->flags & FUTURE_ABANDONED) != 0;
+    if ((future->flags & FUTURE_UNRETRIEVED) != 0 && (future->flags & pending_and_quiet) != pending_and_quiet)
+        report_end(future, was_abandoned ? "task was destroyed but it is pending" : "exception was never retrieved");
     if ((future->flags & (FUTURE_IS_TASK | FUTURE_QUIET)) == FUTURE_IS_TASK && (future->state & STATE_DONE) == 0)
         report_end(future, "task was destroyed but it is pending");
     for (struct waiter *waiter = newest_waiter(future->state), *older; waiter != NULL; waiter = older) {
@@ -251,6 +259,8 @@ void weft_future_fini(struct weft_future *future)
 
 struct weft_future *weft_future_ref(struct weft_future *future)
 {
+    if (future == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&future->refs, 1);
     return future;
 }
@@ -277,6 +287,8 @@ void weft_future_unref(struct weft_future *future)
 
 struct weft_future *weft_future_promise(struct weft_future *future)
 {
+    if (future == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&future->promises, 1);
     return weft_future_ref(future);
 }
@@ -333,12 +345,12 @@ bool weft_future_cancel(struct weft_future *future, const char *message)
 
 bool weft_future_done(const struct weft_future *future)
 {
-    return future_get_state(future) != FUTURE_PENDING;
+    return future != NULL && future_get_state(future) != FUTURE_PENDING;
 }
 
 bool weft_future_cancelled(const struct weft_future *future)
 {
-    return future_get_state(future) == FUTURE_CANCELLED;
+    return future != NULL && future_get_state(future) == FUTURE_CANCELLED;
 }
 
 int weft_future_exception(struct weft_future *future, int *status_out)
@@ -367,10 +379,14 @@ int weft_future_result(struct weft_future *future, void **value_out)
 
 const char *weft_future_cancel_message(const struct weft_future *future)
 {
+    if (future == NULL)
+        return NULL;
     return future_get_state(future) == FUTURE_CANCELLED ? future->value : NULL;
 }
 
 struct weft_loop *weft_future_get_loop(const struct weft_future *future)
 {
+    if (future == NULL)
+        return NULL;
     return future->loop;
 }

@@ -20,6 +20,7 @@ enum future_flags {
     FUTURE_IS_TASK = 1,
     FUTURE_UNRETRIEVED = 2, /* it has an exception that nobody asked for */
     FUTURE_QUIET = 4,       /* a task that may be destroyed while pending, unreported */
+    FUTURE_ABANDONED = 8,   /* a task that its loop has closed over */
 };
 
 /*
@@ -88,8 +89,13 @@ int future_add_callback_on(struct weft_future *future, struct weft_loop *loop, c
 /* The work of a callback that will never run: its future is gone. thread: any */
 void future_drop_callback(struct waiter *waiter);
 
-/* Let go every callback that hangs on `future`, which will never be done. thread: any */
-void future_drop_callbacks(struct weft_future *future);
+/*
+ * Complete the future of a task whose loop has closed over it, with WEFT_ECLOSED, so that nobody waits for ever. If nobody asks for that
+ * either, it is reported as destroyed while pending (TASK-17).
+ *
+ * thread:  any; the caller holds a reference
+ */
+void future_abandon(struct weft_future *future);
 
 /* As weft_future_init(), for a task. */
 void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags);

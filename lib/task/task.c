@@ -99,13 +99,13 @@ static void task_unwind(struct coro_task *task)
     task_set_current(loop, outer_task);
 }
 
-/* The task will not run again, and its future will not be done: who waits for it by callback is let go too, or the two keep each other. */
+/* The task will not run again. Who waits for it, on whatever loop, is told so: its coroutine is over, and nobody else would. */
 static void task_give_up(struct coro_task *task)
 {
     if (loop_is_here(task_home(task)))
         task_unwind(task); /* else it has not begun: a task that was created as its loop closed */
     weft_unregister_task(&task->base);
-    future_drop_callbacks(&task->base.future);
+    future_abandon(&task->base.future);
     task_let_go(task);
 }
 
@@ -245,48 +245,117 @@ static struct weft_future *task_detach(struct coro_task *task)
     return future;
 }
 
-/* Cancel what the task waits for, in the name of the task. Takes the lock with it; true if that reached somebody. */
-static bool task_cancel_waiter(struct coro_task *task, const char *message)
-{
-    struct weft_future *future = task->fut_waiter;
-    if (future == NULL || (task_bits(task) & TASK_DETACH) != 0) {
-        task_must_cancel(task, message);
-        return true;
-    }
-    weft_future_ref(future);
-    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
-        task->cancel_message = message;
-    task_unlock(task, 0, 0);
-    bool is_cancelled = weft_future_cancel(future, message);
-    task_lock(task);
-    bool has_moved_on = task->fut_waiter != future && task->fut_waiter != NULL;
-    if (is_cancelled || has_moved_on)
-        task_unlock(task, 0, 0);
-    else
-        task_must_cancel(task, message);
-    weft_future_unref(future);
-    return is_cancelled || !has_moved_on;
-}
+/* What has become of a request to stop. */
+enum cancel_step {
+    CANCEL_REFUSED, /* the task is done */
+    CANCEL_TAKEN,
+    CANCEL_GOES_ON, /* what the task waits for is to be cancelled in its name */
+};
 
-static bool task_cancel(struct weft_task *base, const char *message)
+/* Have it reach the task, or what the task waits for: then *future_out gets a reference. Under the lock, which it leaves. */
+static enum cancel_step cancel_reach(struct coro_task *task, const char *message, struct weft_future **future_out)
 {
-    struct coro_task *task = coro_task(base);
-    task_lock(task);
-    if (weft_future_done(&base->future)) {
-        task_unlock(task, 0, 0);
-        return false;
-    }
-    weft_atomic_store_relaxed(&task->cancelling, task->cancelling + 1);
     struct weft_future *left = task_detach(task);
     if (left != NULL) {
         task_must_cancel(task, message);
         weft_future_unref(left); /* before the task runs on: the future may live in its frame */
         task_queue(task);
-        return true;
+        return CANCEL_TAKEN;
     }
-    while (!task_cancel_waiter(task, message))
-        task_lock(task);
-    return true;
+    if (task->fut_waiter == NULL || (task_bits(task) & TASK_DETACH) != 0) {
+        task_must_cancel(task, message);
+        return CANCEL_TAKEN;
+    }
+    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
+        task->cancel_message = message;
+    *future_out = weft_future_ref(task->fut_waiter);
+    task_unlock(task, 0, 0);
+    return CANCEL_GOES_ON;
+}
+
+static enum cancel_step cancel_begin(struct coro_task *task, const char *message, struct weft_future **future_out)
+{
+    task_lock(task);
+    if (weft_future_done(&task->base.future)) {
+        task_unlock(task, 0, 0);
+        return CANCEL_REFUSED;
+    }
+    weft_atomic_store_relaxed(&task->cancelling, task->cancelling + 1);
+    return cancel_reach(task, message, future_out);
+}
+
+/* `future` was done already: the task is to be told itself, unless it has gone on to wait for another. */
+static enum cancel_step cancel_refused(struct coro_task *task, const struct weft_future *future, const char *message,
+                                       struct weft_future **future_out)
+{
+    task_lock(task);
+    if (task->fut_waiter != future && task->fut_waiter != NULL)
+        return cancel_reach(task, message, future_out);
+    task_must_cancel(task, message);
+    return CANCEL_TAKEN;
+}
+
+/* Tasks that wait for each other in a ring would pass it round for ever: this one leaves its wait. */
+static void cancel_in_ring(struct coro_task *task, const char *message)
+{
+    task_lock(task);
+    struct weft_future *future = task->fut_waiter;
+    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
+    if (was_hanging)
+        task->fut_waiter = NULL;
+    task_must_cancel(task, message);
+    if (!was_hanging)
+        return;
+    weft_future_unref(future);
+    task_queue(task);
+}
+
+static const struct weft_task_ops coro_task_ops;
+
+/* The task of ours that `future` is; NULL if it is something else. */
+static struct coro_task *coro_task_of(struct weft_future *future)
+{
+    struct weft_task *task = weft_container_of(future, struct weft_task, future);
+    bool is_task = (weft_atomic_load_relaxed(&future->flags) & FUTURE_IS_TASK) != 0;
+    return is_task && task->ops == &coro_task_ops ? coro_task(task) : NULL;
+}
+
+/*
+ * Tasks that wait for tasks are walked down in a loop, however many they are. A task has taken the request as soon as the next one has
+ * begun to, so only the last two matter. `mark` is the task met 2^n steps ago (R. P. Brent, An improved Monte Carlo factorization algorithm,
+ * 1980): meeting it again is a ring.
+ */
+static bool task_cancel(struct weft_task *base, const char *message)
+{
+    struct coro_task *task = coro_task(base), *mark = task;
+    struct weft_future *future = NULL, *held = NULL; /* `held` keeps `task`, once that is not the caller's */
+    enum cancel_step step = cancel_begin(task, message, &future);
+    bool is_taken = step != CANCEL_REFUSED;
+    for (size_t steps = 1; step == CANCEL_GOES_ON; steps++) {
+        struct weft_future *next = NULL;
+        struct coro_task *inner = coro_task_of(future);
+        if (inner == mark) {
+            cancel_in_ring(task, message);
+            weft_future_unref(future);
+            break;
+        }
+        if (inner != NULL)
+            step = cancel_begin(inner, message, &next);
+        else
+            step = weft_future_cancel(future, message) ? CANCEL_TAKEN : CANCEL_REFUSED;
+        if (step == CANCEL_REFUSED) {
+            step = cancel_refused(task, future, message, &next);
+            weft_future_unref(future);
+        } else {
+            weft_future_unref(held);
+            held = future;
+            task = inner;
+        }
+        mark = (steps & (steps - 1)) == 0 ? task : mark;
+        future = next;
+    }
+    weft_future_unref(held);
+    return is_taken;
 }
 
 static int task_cancelling(const struct weft_task *base)
@@ -505,6 +574,8 @@ int weft_loop_set_task_factory(struct weft_loop *loop, weft_task_factory_fn *fac
 
 weft_task_factory_fn *weft_loop_get_task_factory(struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     struct loop_room_state *state = loop_room(loop, LOOP_ROOM_TASK);
     return state == NULL ? NULL : ((struct task_room *)state)->factory;
 }

@@ -263,10 +263,22 @@ TaskRule(TASK_17, a_task_that_somebody_holds_is_reported_when_he_lets_go)
     run_once(loop);
     CHECK_EQ(weft_loop_close(loop), 0);
     CHECK_EQ(reports_take(), 0);
-    CHECK(!weft_future_done(&task->future));
+    CHECK(weft_future_done(&task->future)); /* nobody on another loop shall wait for it in vain */
     weft_task_unref(task);
     CHECK_EQ(reports_take(), 1);
     CHECK(report_last().task == gone);
+    weft_future_unref(never);
+}
+
+TaskRule(TASK_17, a_task_that_its_closed_loop_let_go_tells_who_asks)
+{
+    struct weft_future *never = future_new(loop);
+    struct weft_task *task = actor_start(fixture, ACTOR(fixture, AWAIT(never)));
+    run_once(loop);
+    CHECK_EQ(weft_loop_close(loop), 0);
+    CHECK_EQ(weft_future_result(&task->future, NULL), WEFT_ECLOSED);
+    weft_task_unref(task);
+    CHECK_EQ(reports_take(), 0);
     weft_future_unref(never);
 }
 

@@ -44,7 +44,7 @@ static void close_over(int (*wait)(struct weft_future *future))
     CHECK(body.has_ended);
     CHECK_EQ(body.status, WEFT_ECLOSED);
     CHECK_EQ(body.later, WEFT_ECLOSED);
-    CHECK(!weft_future_done(&task->future));
+    CHECK(weft_future_done(&task->future));
     weft_task_unref(task);
     weft_future_unref(body.future);
     weft_loop_unref(loop);
