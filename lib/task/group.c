@@ -61,14 +61,21 @@ static void group_record(struct weft_group *group, int status)
     group->failures[group->failure_count++] = status; /* room was made as the member came */
 }
 
-static void member_remove(struct weft_group_member *member)
+static void member_release(void *arg)
+{
+    struct weft_group_member *member = arg;
+    weft_task_unref(member->task);
+    weft_free(member);
+}
+
+/* Out of the group; the memory goes with the callback, which may be queued. */
+static void member_leave(struct weft_group_member *member)
 {
     struct weft_group *group = member->group;
+    member->group = NULL;
     *member->link = member->next;
     if (member->next != NULL)
         member->next->link = member->link;
-    weft_task_unref(member->task);
-    weft_free(member);
     if (--group->member_count == 0 && group->all_done != NULL)
         (void)weft_future_set_result(group->all_done, NULL);
 }
@@ -77,6 +84,8 @@ static int member_done(struct weft_future *future, void *arg)
 {
     struct weft_group_member *member = arg;
     struct weft_group *group = member->group;
+    if (group == NULL)
+        return 0; /* the group was forgotten */
     int status = weft_future_result(future, NULL);
     if (status < 0 && !weft_future_cancelled(future)) {
         group_record(group, status);
@@ -85,7 +94,7 @@ static int member_done(struct weft_future *future, void *arg)
             group_tell_parent(group, "a task of the group failed");
         }
     }
-    member_remove(member);
+    member_leave(member);
     return 0;
 }
 
@@ -126,7 +135,7 @@ static int group_add(struct weft_group *group, struct weft_group_member *member,
     int status = weft_loop_create_task(group->loop, coro, options, &member->task);
     if (status < 0)
         return status;
-    struct future_callback callback = {member_done, member, NULL, NULL};
+    struct future_callback callback = {member_done, member, NULL, member_release};
     status = future_add_callback_on(&member->task->future, group->loop, &callback);
     if (status < 0) {
         (void)weft_task_cancel(member->task, "out of memory");
@@ -213,8 +222,10 @@ static void group_forget(struct weft_group *group)
 {
     while (group->members != NULL) {
         struct weft_group_member *member = group->members;
-        (void)weft_future_remove_done_callback(&member->task->future, member_done, member);
-        member_remove(member);
+        struct weft_task *task = weft_task_ref(member->task);
+        member_leave(member);
+        (void)weft_future_remove_done_callback(&task->future, member_done, member);
+        weft_task_unref(task);
     }
 }
 
