@@ -32,6 +32,24 @@ _Noreturn void test_fail(const char *file, int line, const char *format, ...)
     _exit(1);
 }
 
+#if !defined(WEFT_TEST_PLAIN)
+
+/*
+ * An optimised link throws away the sections that no code names, and Criterion's list of tests is one that it finds by looking: the
+ * program would pass with no test at all. Here it is named. A program without a test does not link.
+ */
+extern char __start_cr_tst[], __stop_cr_tst[];
+
+__attribute__((constructor)) static void require_tests(void)
+{
+    char *volatile start = __start_cr_tst;
+    char *volatile stop = __stop_cr_tst;
+    if (start == stop)
+        test_fail(__FILE__, __LINE__, "no test in this program");
+}
+
+#endif
+
 void test_check_eq(int64_t actual, int64_t expected, const char *text, const char *file, int line)
 {
     if (actual != expected)
