@@ -4,7 +4,7 @@
  * Life cycle: weft_executor_create() → weft_executor_submit() from anywhere → weft_executor_shutdown() → weft_executor_unref(). Threads
  * are made as jobs come, up to a maximum, and are used again. A job's future belongs to a loop and completes there, like any other.
  *
- *     static int count_words(void *path, void **result_out);
+ *     int count_words(void *path, void **result_out);
  *
  *     struct weft_future *future;
  *     if (weft_loop_run_in_executor(loop, count_words, path, &future) == 0) {

@@ -179,7 +179,7 @@ bool weft_future_cancelled(const struct weft_future *future);
 int weft_future_result(struct weft_future *future, void **value_out);
 
 /*
- * Read the exception: 0 in *status_out means there is none.
+ * Read the exception: 0 in *status_out, which may be NULL, means there is none.
  *
  * thread:  any
  * returns: 0; -ECANCELED if cancelled; -EINVAL; WEFT_EINVALIDSTATE while pending

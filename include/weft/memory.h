@@ -7,6 +7,7 @@
  *     static const struct weft_memory counted = {
  *         .size = sizeof(counted), .malloc = my_malloc, .realloc = my_realloc, .aligned_alloc = my_aligned_alloc, .free = my_free,
  *     };
+ *
  *     int status = weft_memory_set(&counted);
  *
  * Running out of memory is an operating error: the calls below return NULL and whoever called them returns -ENOMEM.

@@ -149,7 +149,7 @@ bool weft_server_is_serving(const struct weft_server *server);
 size_t weft_server_socket_count(const struct weft_server *server);
 
 /*
- * The address of socket `index`.
+ * The address of socket `index`; `len_out` may be NULL.
  *
  * thread:  the server's loop
  * returns: 0; -EINVAL if there is no such socket; what getsockname says

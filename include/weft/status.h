@@ -4,6 +4,10 @@
  * A call that can fail returns `int`: 0 or a count on success, `-errno` or one of the WEFT_E… codes below on failure. The codes lie
  * below the range of errno, so that one number says it all, also where it travels through a future as a task's exception.
  *
+ * A NULL that no contract allows is refused, and changes nothing: a call that returns a status says -EINVAL (WEFT_EPROTOCOL for a table),
+ * one that asks says false, 0 or NULL, a reference to NULL is NULL. Only what initialises memory of the caller's (weft_file_init(), the
+ * weft_operation_…() and weft_timer_init()) has nobody to tell: there it asserts.
+ *
  * thread:  any, all of them
  */
 #ifndef WEFT_STATUS_H

@@ -3,6 +3,18 @@
  *
  * Life cycle: weft_timer_init() → start, stop, start … → weft_timer_stop() before its memory goes. weft_loop_call_later() is the same
  * with a handle that the library allocates.
+ *
+ *     static int tick(void *arg)
+ *     {
+ *         struct weft_timer *timer = arg;
+ *         return weft_timer_start(timer, 1000000);
+ *     }
+ *
+ *     struct weft_timer timer;
+ *     weft_timer_init(&timer, loop, tick, &timer);
+ *     status = weft_timer_start(&timer, 1000000);
+ *     ...
+ *     weft_timer_stop(&timer);
  */
 #ifndef WEFT_TIMER_H
 #define WEFT_TIMER_H

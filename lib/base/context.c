@@ -326,6 +326,8 @@ int context_exchange(struct weft_context *context, const struct weft_context_var
 
 int weft_context_set(struct weft_context *context, const struct weft_context_var *var, void *value)
 {
+    if (context == NULL || var == NULL)
+        return -EINVAL;
     struct context_value *before;
     struct context_value *box = context_value_new(var, value);
     if (box == NULL)

@@ -70,6 +70,8 @@ int context_capture(struct weft_context **context_out)
 
 int weft_context_run(struct weft_context *context, int (*fn)(void *arg), void *arg)
 {
+    if (fn == NULL)
+        return -EINVAL;
     if (context != NULL && (context == weft_context_current() || !context_enter(context)))
         return -EBUSY;
     struct weft_context *before = context_swap_current(weft_context_ref(context));
@@ -85,6 +87,8 @@ int weft_context_run(struct weft_context *context, int (*fn)(void *arg), void *a
 
 void *weft_context_var_get(const struct weft_context_var *var)
 {
+    if (var == NULL)
+        return NULL;
     return weft_context_get(weft_context_current(), var, var->default_value);
 }
 
@@ -107,6 +111,8 @@ static int context_exchange_current(const struct weft_context_var *var, struct c
 
 int weft_context_var_set(const struct weft_context_var *var, void *value, struct weft_context_token *token_out)
 {
+    if (var == NULL)
+        return -EINVAL;
     struct context_value *before;
     struct context_value *box = context_value_new(var, value);
     if (box == NULL)
@@ -128,6 +134,8 @@ int weft_context_var_set(const struct weft_context_var *var, void *value, struct
 
 int weft_context_var_reset(struct weft_context_token *token)
 {
+    if (token == NULL)
+        return -EINVAL;
     struct context_value *replaced;
     if (token->context == NULL)
         return -EALREADY;
@@ -144,6 +152,8 @@ int weft_context_var_reset(struct weft_context_token *token)
 
 void weft_context_token_drop(struct weft_context_token *token)
 {
+    if (token == NULL)
+        return;
     struct weft_context *context = token->context;
     struct context_value *before = token->before;
     *token = (struct weft_context_token){0};

@@ -39,6 +39,8 @@ static struct weft_timer *handle_timer(struct weft_handle *handle)
 
 struct weft_handle *weft_handle_ref(struct weft_handle *handle)
 {
+    if (handle == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&handle->refs, 1);
     return handle;
 }
@@ -218,6 +220,8 @@ int weft_loop_call_later(struct weft_loop *loop, int64_t delay_ns, weft_callback
 
 bool weft_handle_cancel(struct weft_handle *handle)
 {
+    if (handle == NULL)
+        return false;
     if (!handle->is_threadsafe && loop_check(handle->loop) == WEFT_EWRONGTHREAD)
         return false; /* ADD-7: the queue or the heap that it is in is the loop's thread's */
     if (!handle_claim(handle, HANDLE_CANCELLED))
@@ -231,10 +235,12 @@ bool weft_handle_cancel(struct weft_handle *handle)
 
 bool weft_handle_cancelled(const struct weft_handle *handle)
 {
-    return weft_atomic_load_relaxed(&handle->state) == HANDLE_CANCELLED;
+    return handle != NULL && weft_atomic_load_relaxed(&handle->state) == HANDLE_CANCELLED;
 }
 
 uint64_t weft_handle_when(const struct weft_handle *handle)
 {
+    if (handle == NULL)
+        return 0;
     return handle->is_timed ? ((const struct timed_handle *)handle)->timer.when_ns : 0;
 }

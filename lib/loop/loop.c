@@ -131,6 +131,8 @@ int weft_loop_new(const struct weft_loop_kind *kind, size_t user_bytes, struct w
 
 struct weft_loop *weft_loop_ref(struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&loop->refs, 1);
     return loop;
 }
@@ -232,13 +234,13 @@ int weft_loop_close(struct weft_loop *loop)
 
 bool weft_loop_is_running(const struct weft_loop *loop)
 {
-    return weft_atomic_load_relaxed(&loop->is_entered) && !weft_atomic_load_relaxed(&loop->is_closing);
+    return loop != NULL && weft_atomic_load_relaxed(&loop->is_entered) && !weft_atomic_load_relaxed(&loop->is_closing);
 }
 
 bool weft_loop_is_closed(const struct weft_loop *loop)
 {
     /* Pairs with the release in loop_claim_closing(). */
-    return weft_atomic_load_acquire(&loop->is_closing) != 0;
+    return loop != NULL && weft_atomic_load_acquire(&loop->is_closing) != 0;
 }
 
 struct weft_loop *weft_get_running_loop(void)
@@ -300,6 +302,8 @@ bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work)
 
 uint64_t weft_loop_time(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return 0;
     return loop->has_poller ? loop->poller_ops->now(loop->poller) : loop->polled_ns;
 }
 
@@ -311,16 +315,22 @@ void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns)
 
 void *weft_loop_user(struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     return loop->user;
 }
 
 const struct weft_loop_kind *weft_loop_kind(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     return loop->kind;
 }
 
 const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     return loop->transport_ops;
 }
 
@@ -334,7 +344,7 @@ int weft_loop_set_debug(struct weft_loop *loop, bool is_debug)
 
 bool weft_loop_get_debug(const struct weft_loop *loop)
 {
-    return loop->is_debug;
+    return loop != NULL && loop->is_debug;
 }
 
 int weft_loop_set_slow_callback_duration(struct weft_loop *loop, uint64_t duration_ns)
@@ -369,5 +379,7 @@ int weft_loop_get_counters(const struct weft_loop *loop, struct weft_loop_counte
 
 uint32_t weft_loop_index(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return 0;
     return loop->index;
 }

@@ -34,17 +34,21 @@ int weft_loop_set_exception_handler(struct weft_loop *loop, weft_exception_handl
 
 weft_exception_handler_fn *weft_loop_get_exception_handler(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     return loop->exception_handler;
 }
 
 void weft_loop_default_exception_handler(struct weft_loop *loop, const struct weft_exception *exception)
 {
-    if (report_sink != NULL)
+    if (report_sink != NULL && exception != NULL)
         (void)report_sink(loop, exception, report_sink_arg);
 }
 
 void weft_loop_call_exception_handler(struct weft_loop *loop, const struct weft_exception *exception)
 {
+    if (loop == NULL || exception == NULL)
+        return;
     (void)weft_atomic_add_relaxed(&loop->counters.exceptions, 1);
     if (loop->exception_handler == NULL) {
         weft_loop_default_exception_handler(loop, exception);

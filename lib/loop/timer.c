@@ -7,6 +7,7 @@
 #include "lib/loop/timers.h"
 
 #include <assert.h>
+#include <errno.h>
 
 #include "lib/loop/loop.h"
 #include "weft/atomic.h"
@@ -31,11 +32,14 @@ static void ring_remove(struct weft_timer *timer)
 
 void weft_timer_init(struct weft_timer *timer, struct weft_loop *loop, weft_callback_fn *fn, void *arg)
 {
+    assert(timer != NULL && loop != NULL && fn != NULL);
     *timer = (struct weft_timer){.loop = loop, .fn = fn, .arg = arg};
 }
 
 int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
 {
+    if (timer == NULL)
+        return -EINVAL;
     int status = loop_check(timer->loop);
     if (status < 0)
         return status; /* a closed loop's clock may be gone */
@@ -48,6 +52,8 @@ int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
 
 int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
 {
+    if (timer == NULL)
+        return -EINVAL;
     struct weft_loop *loop = timer->loop;
     int status = loop_check(loop);
     if (status < 0)
@@ -67,6 +73,8 @@ int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
 
 bool weft_timer_stop(struct weft_timer *timer)
 {
+    if (timer == NULL)
+        return false;
     assert(loop_check(timer->loop) != WEFT_EWRONGTHREAD);
     if (timer->heap_index != 0) {
         timer_heap_remove(&timer->loop->timers, timer);

@@ -49,6 +49,8 @@ struct weft_server {
 
 struct weft_server *weft_server_ref(struct weft_server *server)
 {
+    if (server == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&server->refs, 1);
     return server;
 }
@@ -449,11 +451,13 @@ int weft_server_serve_forever(struct weft_server *server, struct weft_future **f
 
 bool weft_server_is_serving(const struct weft_server *server)
 {
-    return server->is_serving;
+    return server != NULL && server->is_serving;
 }
 
 size_t weft_server_socket_count(const struct weft_server *server)
 {
+    if (server == NULL)
+        return 0;
     return server->is_closed ? 0 : server->listener_count;
 }
 
@@ -483,10 +487,14 @@ int weft_server_get_port(const struct weft_server *server)
 
 size_t weft_server_connection_count(const struct weft_server *server)
 {
+    if (server == NULL)
+        return 0;
     return server->client_count;
 }
 
 struct weft_loop *weft_server_get_loop(const struct weft_server *server)
 {
+    if (server == NULL)
+        return NULL;
     return server->loop;
 }

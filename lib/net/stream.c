@@ -117,6 +117,8 @@ int stream_create(struct weft_loop *loop, struct weft_stream **stream_out)
 
 struct weft_stream *weft_stream_ref(struct weft_stream *stream)
 {
+    if (stream == NULL)
+        return NULL;
     stream->refs++;
     return stream;
 }
@@ -201,5 +203,7 @@ int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream *
 
 struct weft_transport *weft_stream_get_transport(const struct weft_stream *stream)
 {
+    if (stream == NULL)
+        return NULL;
     return stream->transport;
 }

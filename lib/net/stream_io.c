@@ -157,7 +157,7 @@ int weft_stream_readline(struct weft_stream *stream, void *buf, size_t len)
 
 bool weft_stream_at_eof(const struct weft_stream *stream)
 {
-    return stream->is_ended && stream->buffer.len == 0;
+    return stream != NULL && stream->is_ended && stream->buffer.len == 0;
 }
 
 int weft_stream_set_limit(struct weft_stream *stream, size_t limit_bytes)

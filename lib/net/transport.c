@@ -35,12 +35,22 @@ static int transport_check_open(const struct weft_transport *transport)
 
 /* ---- writing ---- */
 
+static bool pieces_are_whole(const struct iovec *iov, size_t count)
+{
+    if (iov == NULL)
+        return count == 0;
+    for (size_t i = 0; i < count; i++)
+        if (iov[i].iov_base == NULL && iov[i].iov_len > 0)
+            return false;
+    return true;
+}
+
 int weft_transport_writev(struct weft_transport *transport, const struct iovec *iov, size_t count)
 {
     int status = transport_check(transport);
     if (status < 0)
         return status;
-    if (iov == NULL && count > 0)
+    if (!pieces_are_whole(iov, count))
         return -EINVAL;
     if ((transport->flags & WEFT_TRANSPORT_EOF_WRITTEN) != 0)
         return -EPIPE;
@@ -52,7 +62,7 @@ int weft_transport_writev(struct weft_transport *transport, const struct iovec *
 int weft_transport_write(struct weft_transport *transport, const void *data, size_t len)
 {
     struct iovec piece = {(void *)(uintptr_t)data, len}; /* only read from */
-    return data == NULL && len > 0 ? -EINVAL : weft_transport_writev(transport, &piece, 1);
+    return weft_transport_writev(transport, &piece, 1);
 }
 
 int weft_transport_write_eof(struct weft_transport *transport)
@@ -71,7 +81,7 @@ int weft_transport_write_eof(struct weft_transport *transport)
 
 bool weft_transport_can_write_eof(const struct weft_transport *transport)
 {
-    return stream_ops_have(transport->ops, write_eof);
+    return transport != NULL && stream_ops_have(transport->ops, write_eof);
 }
 
 /* asyncio's rules for limits that are not given. 0; -EINVAL. */
@@ -99,6 +109,8 @@ int weft_transport_set_write_buffer_limits(struct weft_transport *transport, int
 
 void weft_transport_get_write_buffer_limits(const struct weft_transport *transport, size_t *high_out, size_t *low_out)
 {
+    if (transport == NULL)
+        return;
     if (high_out != NULL)
         *high_out = transport->write_high;
     if (low_out != NULL)
@@ -107,11 +119,15 @@ void weft_transport_get_write_buffer_limits(const struct weft_transport *transpo
 
 size_t weft_transport_get_write_buffer_size(const struct weft_transport *transport)
 {
+    if (transport == NULL)
+        return 0;
     return transport->write_bytes;
 }
 
 int weft_transport_set_write_buffer_size(struct weft_transport *transport, size_t bytes)
 {
+    if (transport == NULL)
+        return -EINVAL;
     transport->write_bytes = bytes;
     bool is_paused = (transport->flags & WEFT_TRANSPORT_WRITING_PAUSED) != 0;
     if (is_paused ? bytes > transport->write_low : bytes <= transport->write_high)
@@ -151,7 +167,7 @@ int weft_transport_resume_reading(struct weft_transport *transport)
 
 bool weft_transport_is_reading(const struct weft_transport *transport)
 {
-    return (transport->flags & (WEFT_TRANSPORT_PAUSED | WEFT_TRANSPORT_CLOSING)) == 0;
+    return transport != NULL && (transport->flags & (WEFT_TRANSPORT_PAUSED | WEFT_TRANSPORT_CLOSING)) == 0;
 }
 
 /* ---- the end ---- */
@@ -178,7 +194,7 @@ int weft_transport_abort(struct weft_transport *transport)
 
 bool weft_transport_is_closing(const struct weft_transport *transport)
 {
-    return (transport->flags & WEFT_TRANSPORT_CLOSING) != 0;
+    return transport != NULL && (transport->flags & WEFT_TRANSPORT_CLOSING) != 0;
 }
 
 /* ---- options ---- */
@@ -221,11 +237,15 @@ int weft_transport_set_protocol(struct weft_transport *transport, struct weft_pr
 
 struct weft_protocol *weft_transport_get_protocol(const struct weft_transport *transport)
 {
+    if (transport == NULL)
+        return NULL;
     return transport->protocol;
 }
 
 struct weft_loop *weft_transport_get_loop(const struct weft_transport *transport)
 {
+    if (transport == NULL)
+        return NULL;
     return transport->loop;
 }
 
@@ -239,6 +259,8 @@ int weft_transport_get_extra(const struct weft_transport *transport, enum weft_e
 
 struct weft_transport *weft_transport_ref(struct weft_transport *transport)
 {
+    if (transport == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&transport->refs, 1);
     return transport;
 }
@@ -259,6 +281,8 @@ void weft_transport_unref(struct weft_transport *transport)
 
 int weft_make_socket_get(const struct weft_make_socket *args, struct weft_make_socket *args_out)
 {
+    if (args_out == NULL)
+        return WEFT_EPROTOCOL;
     const size_t first_bytes = offsetof(struct weft_make_socket, flags);
     if (args == NULL || args->size < first_bytes || args_out->size < first_bytes)
         return WEFT_EPROTOCOL;
@@ -277,10 +301,12 @@ static struct weft_transport **transport_list(const struct weft_transport *trans
 int weft_transport_init(struct weft_transport *transport, const struct weft_transport_stream_ops *ops, struct weft_loop *loop,
                         const struct weft_make_socket *args)
 {
+    if (transport == NULL || loop == NULL)
+        return -EINVAL;
     struct weft_make_socket full = {.size = sizeof(full)};
     struct net *net;
     int status = weft_make_socket_get(args, &full);
-    if (status == 0 && (!stream_ops_have(ops, destroy) || ops->write == NULL || ops->close == NULL || ops->abort == NULL))
+    if (status == 0 && (ops == NULL || !stream_ops_have(ops, destroy) || ops->write == NULL || ops->close == NULL || ops->abort == NULL))
         status = WEFT_EPROTOCOL;
     if (status == 0)
         status = net_get(loop, &net);
@@ -308,6 +334,8 @@ int weft_transport_init(struct weft_transport *transport, const struct weft_tran
 
 void weft_transport_detach(struct weft_transport *transport)
 {
+    if (transport == NULL)
+        return;
     if (transport->prev != NULL)
         transport->prev->next = transport->next;
     else

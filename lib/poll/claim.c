@@ -73,8 +73,8 @@ static bool flags_are_valid(const struct weft_operation *operation)
 int claim_begin(struct weft_poller *poller, struct weft_operation *operation)
 {
     struct weft_file *file = operation->file;
-    assert(operation->callback != NULL && operation->state == 0);
-    if (!args_are_valid(operation) || !flags_are_valid(operation))
+    assert(operation->state == 0);
+    if (file == NULL || operation->callback == NULL || !args_are_valid(operation) || !flags_are_valid(operation))
         return -EINVAL;
     if (file->fd < 0 || (file->state & CLAIM_FILE_CLOSING) != 0)
         return -EBADF;

@@ -6,12 +6,14 @@
  */
 #include "weft/operation.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum { READ_SHIFT_MIN = 12 };
 
 void weft_file_init(struct weft_file *file, int fd, enum weft_file_kind kind)
 {
+    assert(file != NULL);
     memset(file, 0, sizeof(*file));
     file->fd = fd;
     file->kind = (uint8_t)kind;
@@ -21,12 +23,13 @@ void weft_file_init(struct weft_file *file, int fd, enum weft_file_kind kind)
 
 bool weft_operation_is_pending(const struct weft_operation *operation)
 {
-    return operation->state != 0;
+    return operation != NULL && operation->state != 0;
 }
 
 static void operation_init(struct weft_operation *operation, struct weft_file *file, enum weft_operation_kind kind,
                            weft_operation_fn *callback)
 {
+    assert(operation != NULL);
     memset(operation, 0, sizeof(*operation));
     operation->file = file;
     operation->kind = (uint8_t)kind;

@@ -5,6 +5,8 @@
  */
 #include "weft/poller.h"
 
+#include <errno.h>
+
 #include "weft/status.h"
 
 static int ops_check(const struct weft_poller_ops *ops)
@@ -17,7 +19,9 @@ static int ops_check(const struct weft_poller_ops *ops)
 
 int weft_poller_init(struct weft_poller *poller, const struct weft_poller_ops *ops, const struct weft_poller_options *options)
 {
-    int status = ops_check(ops);
+    if (poller == NULL)
+        return -EINVAL;
+    int status = ops == NULL ? WEFT_EPROTOCOL : ops_check(ops);
     if (status < 0)
         return status;
     poller->ops = ops;

@@ -307,22 +307,30 @@ int weft_run(struct weft_coro *coro, const struct weft_runtime_options *options,
 
 uint32_t weft_runtime_loop_count(const struct weft_runtime *runtime)
 {
+    if (runtime == NULL)
+        return 0;
     return runtime->loop_count;
 }
 
 struct weft_loop *weft_runtime_loop(const struct weft_runtime *runtime, uint32_t index)
 {
+    if (runtime == NULL)
+        return NULL;
     return index < runtime->loop_count ? runtime->loops[index].loop : NULL;
 }
 
 struct weft_runtime *weft_runtime_of(const struct weft_loop *loop)
 {
+    if (loop == NULL)
+        return NULL;
     const struct runtime_loop *each = (const struct runtime_loop *)loop_room(loop, LOOP_ROOM_RUNTIME);
     return each == NULL ? NULL : each->runtime;
 }
 
 struct weft_executor *weft_runtime_executor(const struct weft_runtime *runtime)
 {
+    if (runtime == NULL)
+        return NULL;
     return runtime->executor;
 }
 

@@ -85,6 +85,8 @@ void executor_unhold(struct weft_executor *executor)
 
 struct weft_executor *weft_executor_ref(struct weft_executor *executor)
 {
+    if (executor == NULL)
+        return NULL;
     (void)weft_atomic_add_relaxed(&executor->refs, 1);
     return executor;
 }

@@ -60,6 +60,8 @@ int weft_step_new(weft_step_fn *fn, void (*drop)(void *state), size_t state_byte
 
 int weft_step_await(struct weft_step *step, struct weft_future *future, uint32_t flags)
 {
+    if (step == NULL)
+        return -EINVAL;
     step->suspend->future = future;
     step->suspend->flags = flags;
     return WEFT_CORO_AWAIT;
@@ -73,6 +75,8 @@ int weft_step_yield(struct weft_step *step)
 
 int weft_step_return(struct weft_step *step, void *value)
 {
+    if (step == NULL)
+        return -EINVAL;
     step->suspend->value = value;
     return WEFT_CORO_RETURN;
 }

@@ -64,6 +64,8 @@ int weft_task_finish(struct weft_task *task, int status, void *value)
 
 struct weft_task *weft_task_ref(struct weft_task *task)
 {
+    if (task == NULL)
+        return NULL;
     weft_future_ref(&task->future);
     return task;
 }
@@ -105,6 +107,8 @@ struct weft_coro *weft_task_get_coro(const struct weft_task *task)
 
 struct weft_context *weft_task_get_context(const struct weft_task *task)
 {
+    if (task == NULL)
+        return NULL;
     struct weft_loop *loop = weft_get_running_loop();
     if (task->future.context == NULL && loop != NULL && task_get_current(loop) == task)
         return weft_context_current(); /* made since by its first set; the task gets it as the step ends */
@@ -113,6 +117,8 @@ struct weft_context *weft_task_get_context(const struct weft_task *task)
 
 size_t weft_task_get_name(const struct weft_task *task, char *buf, size_t buf_bytes)
 {
+    if (task == NULL || (buf == NULL && buf_bytes > 0))
+        return 0;
     int len = task->name != NULL ? snprintf(buf, buf_bytes, "%s", task->name)
                                  : snprintf(buf, buf_bytes, "Task-%llu", (unsigned long long)task->number);
     return len < 0 ? 0 : (size_t)len;
