@@ -278,6 +278,7 @@ static enum cancel_step cancel_begin(struct coro_task *task, const char *message
     task_lock(task);
     if (weft_future_done(&task->base.future)) {
         task_unlock(task, 0, 0);
+        (void)weft_future_cancel(&task->base.future, message); /* too late, which counts as asking for its result */
         return CANCEL_REFUSED;
     }
     weft_atomic_store_relaxed(&task->cancelling, task->cancelling + 1);
