@@ -87,6 +87,7 @@ struct soak {
     uint64_t seed;
     uint32_t seconds;
     uint16_t port;
+    bool is_rehearsal;      /* before the run that counts: what the process keeps for good is made */
     uint32_t is_over;       /* atomic: everybody comes to an end */
     uint64_t steps_dropped; /* atomic */
     uint64_t jobs_run;      /* atomic */
