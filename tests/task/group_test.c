@@ -4,53 +4,11 @@
  * A case is one function that runs as a fiber, on virtual time; what its members do is written with sleeps, so that the order of things
  * is the order of their times.
  */
-#include "weft/group.h"
-
-#include "tests/support/oom.h"
-#include "tests/task/scene.h"
-
-/* Run `fn` as a fiber on a fresh loop, give what it returned. */
-static int in_fiber(weft_fiber_fn *fn, void *arg)
-{
-    struct weft_loop *loop = scene_sim_loop();
-    int status = scene_run(loop, fn, arg, NULL);
-    scene_drop(loop);
-    CHECK_EQ(scene_reports(), 0);
-    return status;
-}
-
-/* A member: sleeps, notes its word (or that it was cancelled) and ends with its status. */
-struct member {
-    int64_t delay_ns;
-    const char *word;
-    int status;
-};
-
-static int member(void *arg, void **result_out)
-{
-    const struct member *member = arg;
-    (void)result_out;
-    int status = weft_sleep(member->delay_ns);
-    note(status < 0 ? "cancelled" : member->word);
-    return status < 0 ? status : member->status;
-}
+#include "tests/task/members.h"
 
 static struct member fast = {MILLISECOND, "fast", 0};
-static struct member slow = {SECOND, "slow", 0};
-static struct member failing = {10 * MILLISECOND, "failing", -EIO};
 static struct member failing_too = {10 * MILLISECOND, "too", -EPIPE};
 static struct member fatal = {10 * MILLISECOND, "fatal", WEFT_EEXIT};
-
-static void enter(struct weft_group *group)
-{
-    *group = (struct weft_group)WEFT_GROUP_INIT;
-    CHECK_EQ(weft_group_enter(group), 0);
-}
-
-static void add(struct weft_group *group, struct member *which)
-{
-    CHECK_EQ(weft_group_spawn_fiber(group, member, which, NULL), 0);
-}
 
 static int cancelling_here(void)
 {
@@ -719,101 +677,4 @@ static int nested_in_one_task(void *arg, void **result_out)
 Test(group, inside_another_in_one_task_lets_its_cancellation_through, .timeout = 5)
 {
     CHECK_EQ(in_fiber(nested_in_one_task, NULL), 0);
-}
-
-/* ---- closing, memory -------------------------------------------------------------------------------------------------------------- */
-
-static int leave_until_closed(void *arg, void **result_out)
-{
-    struct weft_group group;
-    (void)result_out;
-    enter(&group);
-    add(&group, &slow);
-    add(&group, &slow);
-    *(int *)arg = weft_group_exit(&group, 0);
-    return 0;
-}
-
-Test(group, is_left_when_its_loop_closes, .timeout = 5)
-{
-    struct weft_loop *loop = scene_sim_loop();
-    int status = 0;
-    weft_task_unref(scene_spawn(loop, leave_until_closed, &status));
-    scene_pass(loop, MILLISECOND);
-    scene_drop(loop);
-    CHECK_EQ(status, WEFT_ECLOSED);
-    CHECK_EQ(scene_reports(), 3);
-}
-
-static int all_of_it(void *arg, void **result_out)
-{
-    struct weft_group group;
-    (void)arg, (void)result_out;
-    enter(&group);
-    int status = weft_group_spawn_fiber(&group, member, &slow, NULL);
-    if (status >= 0)
-        status = weft_group_spawn_fiber(&group, member, &failing, NULL);
-    int outcome = weft_group_exit(&group, status);
-    CHECK_EQ(outcome, WEFT_EGROUP);
-    int failure = weft_group_failure(&group, 0);
-    weft_group_fini(&group);
-    return failure;
-}
-
-static int all_of_it_once(void)
-{
-    struct weft_loop *loop;
-    struct weft_task *task = NULL;
-    int status = weft_loop_new(weft_loop_kind_sim(), 0, &loop);
-    if (status < 0)
-        return status;
-    status = weft_loop_spawn_fiber(loop, all_of_it, NULL, &task);
-    if (status >= 0)
-        status = weft_loop_run_until_complete(loop, &task->future, NULL);
-    weft_task_unref(task);
-    CHECK_EQ(weft_loop_close(loop), 0);
-    weft_loop_unref(loop);
-    return status;
-}
-
-Test(group, out_of_memory_still_waits_for_its_tasks, .timeout = 20)
-{
-    oom_install();
-    CHECK_EQ(all_of_it_once(), -EIO);
-    int64_t live = oom_live();
-    uint64_t n = 1;
-    for (;; n++) {
-        oom_start(n);
-        int status = all_of_it_once();
-        bool was_refused = oom_stop();
-        CHECK_EQ(oom_live(), live);
-        if (!was_refused)
-            break;
-        CHECK(status == -ENOMEM); /* of the call itself, or a member's failure */
-    }
-    CHECK(n > 10);
-}
-
-static int leave_without_memory(void *arg, void **result_out)
-{
-    struct weft_group group;
-    (void)arg, (void)result_out;
-    enter(&group);
-    add(&group, &failing);
-    add(&group, &slow);
-    CHECK_EQ(weft_sleep(MILLISECOND), 0); /* they have their stacks and timers */
-    oom_start_from(1);
-    int status = weft_group_exit(&group, -EBADF);
-    CHECK_EQ(oom_asked(), 0);
-    (void)oom_stop();
-    CHECK_EQ(status, WEFT_EGROUP);
-    CHECK_EQ(weft_group_failure(&group, 0), -EBADF);
-    weft_group_fini(&group);
-    return 0;
-}
-
-Test(group, needs_no_memory_to_be_left, .timeout = 5)
-{
-    oom_install();
-    CHECK_EQ(in_fiber(leave_without_memory, NULL), 0);
 }
