@@ -162,10 +162,9 @@ static double first_acquire_round(void)
     struct stack_pool fresh;
     stack_pool_init(&fresh, NULL);
     uint64_t start_ns = clock_monotonic_ns();
-    for (int i = 0; i < RING_MAX; i++) {
+    for (int i = 0; i < RING_MAX; i++)
         if (stack_acquire(&fresh, STACK_SMALL, &stacks[i]) < 0)
             exit(1);
-    }
     double ns = per_unit(start_ns, RING_MAX);
     for (int i = 0; i < RING_MAX; i++)
         stack_release(&fresh, stacks[i]);

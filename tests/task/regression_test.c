@@ -1,6 +1,7 @@
 /*
  * What once went wrong between the rooms: runs that were left early, messages of cancellations, reports, loops closed in odd places.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -301,5 +302,34 @@ Test(context, of_a_task_is_found_while_the_task_runs, .timeout = 5)
     CHECK_STR(weft_context_get(weft_task_get_context(task), &colour, "none"), "red");
     CHECK_STR(weft_context_var_get(&colour), "none");
     weft_task_unref(task);
+    scene_drop(loop);
+}
+
+static int body_fail(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    return -EIO;
+}
+
+/* Waits for the task of which it is told only after it has begun, so that it is the first to run. */
+static int body_await_other(void *arg, void **result_out)
+{
+    struct weft_task **other = arg;
+    return weft_await(&(*other)->future, result_out);
+}
+
+Test(cancel, that_comes_after_the_failure_it_meets_counts_as_asking_for_it, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_task *failing = NULL;
+    struct weft_task *waiting = scene_spawn(loop, body_await_other, &failing);
+    failing = scene_spawn(loop, body_fail, NULL);
+    scene_turn(loop); /* the first hangs on the second, which fails: the wake-up is queued */
+    CHECK(weft_future_done(&failing->future));
+    CHECK(weft_task_cancel(waiting, NULL));
+    CHECK_EQ(weft_loop_run_until_complete(loop, &waiting->future, NULL), -ECANCELED);
+    weft_task_unref(waiting);
+    weft_task_unref(failing);
+    CHECK_EQ(scene_reports(), 0);
     scene_drop(loop);
 }
