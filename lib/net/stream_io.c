@@ -26,7 +26,7 @@ static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
     future_setup(&waiter.future, stream->loop, NULL, 0);
     *list = &waiter;
     weft_stream_ref(stream);
-    int status = weft_await_flags(&waiter.future, WEFT_AWAIT_DETACH, NULL);
+    int status = fiber_await_frame(&waiter.future);
     while (*list != &waiter)
         list = &(*list)->next;
     *list = waiter.next;

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "lib/loop/loop.h"
+#include "lib/task/future.h"
 #include "lib/task/stack.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
@@ -267,6 +268,20 @@ int weft_await_flags(struct weft_future *future, uint32_t flags, void **value_ou
 int weft_await(struct weft_future *future, void **value_out)
 {
     return weft_await_flags(future, 0, value_out);
+}
+
+int fiber_await_frame(struct weft_future *future)
+{
+    int status = weft_await_flags(future, WEFT_AWAIT_DETACH, NULL);
+    /* Pairs with the acq_rel in unref_last(): what others did to the future is done. */
+    while (weft_atomic_load_acquire(&future->refs) > 1) {
+        (void)future_complete(future, FUTURE_CANCELLED, -ECANCELED, NULL); /* a callback that still hangs there is to come and go */
+        int raised = weft_yield();
+        if (raised == WEFT_ECLOSED)
+            return raised; /* a closing loop runs no callback, and has dropped those that hung */
+        status = raised < 0 && status >= 0 ? raised : status;
+    }
+    return status;
 }
 
 int weft_yield(void)

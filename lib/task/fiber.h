@@ -12,6 +12,15 @@
 /* True if a fiber runs in this thread, so that weft_await() can suspend it. thread: any */
 bool fiber_is_here(void);
 
+/*
+ * Wait, detached, for a future that lives in this fiber's frame, and return when nobody else refers to it any more: tasks of the library
+ * let go of it before the fiber runs on, those of a third party as their callback returns, one iteration later.
+ *
+ * thread:  a fiber
+ * returns: as weft_await_flags()
+ */
+int fiber_await_frame(struct weft_future *future);
+
 /* How many stacks of `loop` are in use, for conservation checks. thread: the loop's, or the preparing one */
 size_t fiber_stack_count(struct weft_loop *loop);
 

@@ -206,7 +206,7 @@ static int group_drain(struct weft_group *group, int *status_out)
         struct weft_future all_done = {.loop = NULL};
         future_setup(&all_done, group->loop, NULL, 0);
         group->all_done = &all_done;
-        status = weft_await_flags(&all_done, WEFT_AWAIT_DETACH, NULL);
+        status = fiber_await_frame(&all_done);
         group->all_done = NULL;
         weft_future_fini(&all_done);
         if (status == -ECANCELED && group->state == GROUP_OPEN)

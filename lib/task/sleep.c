@@ -1,9 +1,9 @@
 /*
  * Sleep and wait_for: timers and futures together.
  *
- * A fiber's sleep lives in its own frame, timer and future both; nothing is allocated. That is sound since nobody else can hold the
- * future: the wait is detached, so that a canceller lets go of it before the fiber runs on, and a fiber that is closed returns through
- * here. What a coroutine without a stack sleeps on is allocated, and holds a reference to itself while its timer is armed.
+ * A fiber's sleep lives in its own frame, timer and future both; nothing is allocated. That is sound since nobody else holds the future
+ * when the frame goes: the wait is detached, so that a canceller lets go of it before the fiber runs on, fiber_await_frame() waits for a
+ * third party's task to do the same, and a fiber that is closed returns through here. What a coroutine without a stack sleeps on is allocated, and holds a reference to itself while its timer is armed.
  */
 #include <errno.h>
 
@@ -39,7 +39,7 @@ int weft_sleep(int64_t delay_ns)
     weft_timer_init(&sleeper.timer, loop, frame_fired, &sleeper);
     int status = weft_timer_start(&sleeper.timer, delay_ns);
     if (status >= 0)
-        status = weft_await_flags(&sleeper.future, WEFT_AWAIT_DETACH, NULL);
+        status = fiber_await_frame(&sleeper.future);
     (void)weft_timer_stop(&sleeper.timer);
     weft_future_fini(&sleeper.future);
     return status;
