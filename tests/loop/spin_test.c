@@ -26,6 +26,12 @@ static void post_in_time(struct weft_loop *loop)
     is_posted = true;
 }
 
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 Test(spin, on_answers_that_always_come_in_time_still_polls, .timeout = 10)
 {
     struct weft_loop *loop = spy_loop();
@@ -53,7 +59,7 @@ Test(spin, grows_on_a_hit_to_its_maximum_and_shrinks_on_a_miss, .timeout = 10)
     CHECK_EQ(loop_enter(loop), 0);
     CHECK_EQ(weft_loop_call_later(loop, 1, (weft_callback_fn *)NULL, NULL, NULL), -EINVAL);
     struct weft_timer timer;
-    weft_timer_init(&timer, loop, NULL, NULL);
+    weft_timer_init(&timer, loop, do_nothing, NULL);
     for (int i = 0; i < 3; i++) {
         uint64_t before_ns = loop->spin_ns;
         CHECK_EQ(weft_timer_start(&timer, 1000000), 0);
@@ -75,12 +81,6 @@ Test(spin, grows_on_a_hit_to_its_maximum_and_shrinks_on_a_miss, .timeout = 10)
     CHECK_EQ(counters.parks, 0);
     loop_leave(loop);
     spy_drop(loop);
-}
-
-static int do_nothing(void *arg)
-{
-    (void)arg;
-    return 0;
 }
 
 Test(spin, that_finds_nothing_ends_in_a_sleep, .timeout = 10)

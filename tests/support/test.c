@@ -114,12 +114,22 @@ static void check_leaks(void)
 
 #endif
 
+/* lib/task's: how many tasks are registered. Not there in the programs that know no tasks. */
+extern size_t registry_count(void) __attribute__((weak));
+
+static void check_tasks(void)
+{
+    if (registry_count != NULL && registry_count() != 0)
+        test_fail("at the end", 0, "the test leaves %zu tasks registered", registry_count());
+}
+
 void test_run(void (*body)(void))
 {
     int before = test_descriptor_count();
     body();
     for (int i = verifier_count; i-- > 0;)
         verifiers[i]();
+    check_tasks();
     int after = test_descriptor_count();
     if (after != before && !is_ignoring_descriptors)
         test_fail("at the end", 0, "the test holds %d file descriptors; it began with %d", after, before);
