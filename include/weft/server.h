@@ -2,7 +2,8 @@
  * Server: listening sockets of one loop, and the connections that came through them.
  *
  * Life cycle: weft_loop_create_server() → it serves → weft_server_close() → weft_server_wait_closed() → weft_server_unref(). Closing stops
- * listening; connections stay until they end, or until close_clients or abort_clients ends them.
+ * listening; connections stay until they end, or until close_clients or abort_clients ends them. Once the loop is closed the calls that
+ * return a status say WEFT_ECLOSED.
  *
  *     struct weft_server_options options = WEFT_SERVER_OPTIONS;
  *     options.host = "127.0.0.1";

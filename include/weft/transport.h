@@ -5,8 +5,8 @@
  * calls the protocol's connection_made, starts to read, and ends with connection_lost, after which the memory goes unless somebody holds
  * a reference.
  *
- * Everything here belongs to the thread of the transport's loop; a call from elsewhere returns WEFT_EWRONGTHREAD. Writes never block and
- * never report a broken connection: that is what connection_lost is for.
+ * Everything here belongs to the thread of the transport's loop; a call from elsewhere returns WEFT_EWRONGTHREAD, and any call WEFT_ECLOSED
+ * once the loop is closed. Writes never block and never report a broken connection: that is what connection_lost is for.
  *
  * What is written is kept and sent in one call as the protocol's callback returns, or at the end of the loop's iteration, or at once from
  * 16 KiB on.

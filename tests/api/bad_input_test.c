@@ -138,6 +138,35 @@ Test(bad_input, nothing_to_call_or_to_fill, .timeout = 5)
     drop_loop(loop);
 }
 
+Test(bad_input, loop_that_is_closed, .timeout = 5)
+{
+    struct weft_loop *loop = new_loop();
+    struct weft_future *future;
+    struct weft_task *task = NULL;
+    struct weft_timer timer;
+    weft_timer_init(&timer, loop, callback, NULL);
+    CHECK_EQ(weft_loop_create_future(loop, &future), 0);
+    CHECK_EQ(weft_loop_close(loop), 0);
+    SAYS(WEFT_ECLOSED, weft_loop_run_forever(loop));
+    SAYS(WEFT_ECLOSED, weft_loop_stop(loop));
+    SAYS(WEFT_ECLOSED, weft_loop_call_soon(loop, callback, NULL, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_call_soon_threadsafe(loop, callback, NULL, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_call_later(loop, 0, callback, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_call_at(loop, 0, callback, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_timer_start(&timer, 0));
+    SAYS(WEFT_ECLOSED, weft_loop_create_task(loop, coro(), NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_create_task_threadsafe(loop, coro(), NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_spawn_fiber(loop, body, NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_set_task_factory(loop, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_run_until_complete(loop, future, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_run_in_executor(loop, body, NULL, NULL));
+    SAYS(WEFT_ENOTRUNNINGLOOP, weft_swap_current_task(loop, NULL, &task));
+    CHECK(task == NULL && !weft_loop_is_running(loop));
+    CHECK_EQ(weft_future_set_result(future, NULL), 0);
+    weft_future_unref(future);
+    drop_loop(loop);
+}
+
 Test(bad_input, no_handle_and_no_timer, .timeout = 5)
 {
     oom_install();
