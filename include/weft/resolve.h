@@ -56,8 +56,8 @@ struct weft_resolve_options {
  *
  * thread:  the loop's thread, or the preparing one
  * memory:  strings and options are copied; the result lives as long as the future
- * returns: 0; -EINVAL; -ENOMEM; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the executor says. Through the future: WEFT_ENONAME for a name that does not exist or has no address; WEFT_ENAMEAGAIN if it
- *          may be there later; WEFT_ENAMEFAIL; -ENOMEM
+ * returns: 0; -EINVAL; -ENOMEM; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the executor says. Through the future: WEFT_ENONAME for a name that
+ *          does not exist or has no address; WEFT_ENAMEAGAIN if it may be there later; WEFT_ENAMEFAIL; -ENOMEM
  */
 int weft_loop_getaddrinfo(struct weft_loop *loop, const char *host, const char *service, const struct weft_resolve_options *options,
                           struct weft_future **future_out);

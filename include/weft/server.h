@@ -65,8 +65,8 @@ struct weft_server_options {
  * When descriptors or memory run out, accepting pauses for up to 100 ms at a time, and that is reported to the exception handler.
  *
  * thread:  the loop's thread, or the preparing one
- * memory:  *server_out, unless NULL, gets a reference; the server holds one on itself until it is closed and the last connection is gone; arg is borrowed
- *          as long. options.fd stays the caller's on failure
+ * memory:  *server_out, unless NULL, gets a reference; the server holds one on itself until it is closed and the last connection is gone;
+ *          arg is borrowed as long. options.fd stays the caller's on failure
  * returns: 0; -ENOMEM; -EINVAL; WEFT_ENONAME if the host is a name; -ENAMETOOLONG for the path; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what
  *          socket, bind and listen say: -EADDRINUSE …
  */

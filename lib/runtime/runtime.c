@@ -105,7 +105,8 @@ static int open_all(struct weft_runtime *runtime)
 int runtime_create(const struct weft_runtime_options *options, const struct runtime_driver *driver, struct weft_runtime **runtime_out)
 {
     uint32_t count = options->loops == 0 ? (uint32_t)cpu_count_available(NULL) : options->loops;
-    if (runtime_out == NULL || count > LOOPS_MAX || options->main_loop >= count)
+    const uint32_t known_flags = WEFT_RUNTIME_PIN_THREADS | WEFT_RUNTIME_HANDLE_SIGINT;
+    if (runtime_out == NULL || count > LOOPS_MAX || options->main_loop >= count || (options->flags & ~known_flags) != 0)
         return -EINVAL;
     struct weft_runtime *runtime = weft_calloc(1, sizeof(*runtime));
     if (runtime == NULL)

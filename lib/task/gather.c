@@ -123,7 +123,7 @@ static int gather_watch(struct gather *gather)
 
 int weft_gather(struct weft_loop *loop, struct weft_future *const *futures, size_t count, uint32_t flags, struct weft_future **gather_out)
 {
-    if (loop == NULL || gather_out == NULL || (futures == NULL && count > 0))
+    if (loop == NULL || gather_out == NULL || (futures == NULL && count > 0) || (flags & ~WEFT_GATHER_RETURN_EXCEPTIONS) != 0)
         return -EINVAL;
     for (size_t i = 0; i < count; i++)
         if (futures[i] == NULL)

@@ -509,7 +509,8 @@ static int refuse(struct weft_coro *coro, int status)
 
 static int check_options(const struct weft_coro *coro, const struct weft_task_options *options)
 {
-    if (coro == NULL || (options != NULL && options->size < sizeof(*options)))
+    const uint32_t known_flags = WEFT_TASK_EAGER_START | WEFT_TASK_NO_DESTROY_PENDING;
+    if (coro == NULL || (options != NULL && (options->size < sizeof(*options) || (options->flags & ~known_flags) != 0)))
         return -EINVAL;
     const struct weft_coro_ops *ops = coro->ops;
     return ops == NULL || ops->size < sizeof(*ops) || ops->send == NULL || ops->close == NULL ? WEFT_EPROTOCOL : 0;

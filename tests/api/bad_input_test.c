@@ -233,6 +233,7 @@ Test(bad_input, half_of_what_a_future_needs, .timeout = 5)
     REFUSES(weft_gather(NULL, &future, 1, 0, &holes[1]));
     REFUSES(weft_gather(loop, NULL, 1, 0, &holes[1]));
     REFUSES(weft_gather(loop, holes, 2, 0, &holes[1]));
+    REFUSES(weft_gather(loop, holes, 1, ~0u, &holes[1]));
     REFUSES(weft_gather(loop, holes, 1, 0, NULL));
     CHECK(!weft_future_done(future) && holes[1] == NULL);
     CHECK_EQ(weft_future_set_result(future, NULL), 0);
@@ -283,6 +284,9 @@ Test(bad_input, half_of_what_a_task_needs, .timeout = 5)
     struct weft_loop *loop = new_loop();
     static const struct weft_task_ops ops = {.size = sizeof(ops)};
     struct weft_task *task = NULL, zero = {0};
+    struct weft_task_options options = WEFT_TASK_OPTIONS;
+    options.flags = ~0u;
+    REFUSES(weft_loop_create_task(loop, coro(), &options, &task));
     REFUSES(weft_loop_create_task(NULL, coro(), NULL, &task));
     REFUSES(weft_loop_create_task(loop, NULL, NULL, &task));
     REFUSES(weft_loop_create_task_threadsafe(NULL, coro(), NULL, &task));
@@ -416,6 +420,9 @@ Test(bad_input, no_runtime, .timeout = 5)
     oom_install();
     CHECK_EQ(weft_runtime_create(&options, &runtime), 0);
     REFUSES(weft_runtime_create(&options, NULL));
+    options.flags = ~0u;
+    REFUSES(weft_runtime_create(&options, &runtime));
+    options.flags = 0;
     REFUSES(weft_runtime_run(NULL, coro(), NULL));
     REFUSES(weft_runtime_run(runtime, NULL, NULL));
     REFUSES(weft_runtime_start(NULL));
