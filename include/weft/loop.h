@@ -179,8 +179,8 @@ int weft_loop_run_forever(struct weft_loop *loop);
 int weft_loop_stop(struct weft_loop *loop);
 
 /*
- * Close: drop queued callbacks and timers unrun, abandon pending tasks (each is reported if nobody else holds it), refuse what other
- * threads post from now on, and release the poller. Closing twice is harmless.
+ * Close: drop queued callbacks and timers unrun, abandon pending tasks (each ends with WEFT_ECLOSED, and is reported if nobody asks),
+ * refuse what other threads post from now on, and release the poller. Closing twice is harmless.
  *
  * thread:  any, while the loop does not run
  * returns: 0; -EINVAL; WEFT_ERUNNING, also while another thread begins to close it
