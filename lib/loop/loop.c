@@ -47,8 +47,23 @@ static void loop_fini_rooms(struct weft_loop *loop)
     }
 }
 
+/* What lives, for conservation checks: counted where a loop is made and freed, never while it works. */
+static uint64_t live_count;
+static uint64_t unfinished_count;
+
+uint64_t loop_live_count(void)
+{
+    return weft_atomic_load_relaxed(&live_count);
+}
+
+uint64_t loop_unfinished_count(void)
+{
+    return weft_atomic_load_relaxed(&unfinished_count);
+}
+
 static void loop_free(struct weft_loop *loop)
 {
+    (void)weft_atomic_sub_relaxed(&live_count, 1);
     loop_fini_rooms(loop); /* those that another thread hung in as the loop closed */
     weft_free(loop->tables);
     weft_free(loop->poller);
@@ -85,6 +100,7 @@ static struct weft_loop *loop_alloc(const struct weft_loop_kind *kind, size_t us
         return NULL;
     memset(loop, 0, bytes);
     loop_setup(loop, kind, user_bytes);
+    (void)weft_atomic_add_relaxed(&live_count, 1);
     return loop;
 }
 
@@ -188,6 +204,7 @@ static void loop_drain(struct weft_loop *loop)
             return;
         (void)loop->poller_ops->wait(loop->poller, loop->worker.fifo.head != NULL ? 0 : DRAIN_WAIT_NS, &loop->worker.fifo);
     }
+    (void)weft_atomic_add_relaxed(&unfinished_count, 1);
     loop_report(loop, "operations were still pending when their loop closed", -EBUSY, NULL);
 }
 

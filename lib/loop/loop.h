@@ -184,6 +184,20 @@ static inline bool loop_room_set(struct weft_loop *loop, enum loop_room room, st
     return weft_atomic_cas_acq_rel(&loop->rooms[room], &expected, state);
 }
 
+/*
+ * How many loops there are. Each handle, future, task and transport holds its loop, so none of these is left where no loop is.
+ *
+ * thread:  any
+ */
+uint64_t loop_live_count(void);
+
+/*
+ * How many loops closed over operations that did not come home.
+ *
+ * thread:  any
+ */
+uint64_t loop_unfinished_count(void);
+
 /* ---- for the driver: a run, taken apart ----------------------------------------------------------------------------------------- */
 
 /*

@@ -51,12 +51,21 @@ struct fiber {
     bool is_over;
 };
 
+/* Rooms that live, for conservation checks: one that outlives its loop has a stack in use. */
+static uint64_t room_count;
+
+uint64_t fiber_room_count(void)
+{
+    return weft_atomic_load_relaxed(&room_count);
+}
+
 static void room_unref(struct fiber_room *room)
 {
     /* Acq_rel. Pairs with itself: whoever frees sees the stacks that came back. */
     if (weft_atomic_sub_acq_rel(&room->refs, 1) != 1)
         return;
     (void)stack_pool_fini(&room->pool);
+    (void)weft_atomic_sub_relaxed(&room_count, 1);
     weft_free(room);
 }
 
@@ -78,6 +87,7 @@ static struct fiber_room *fiber_room(struct weft_loop *loop)
         return NULL;
     room->state = (struct loop_room_state){.fini = room_fini};
     room->refs = 1;
+    (void)weft_atomic_add_relaxed(&room_count, 1);
     stack_pool_init(&room->pool, NULL);
     loop_room_set(loop, LOOP_ROOM_FIBER, &room->state);
     return room;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "weft/fiber.h"
 
@@ -20,6 +21,9 @@ bool fiber_is_here(void);
  * returns: as weft_await_flags()
  */
 int fiber_await_frame(struct weft_future *future);
+
+/* How many loops' stacks there are: those of closed loops too, while a stack is in use. For conservation checks. thread: any */
+uint64_t fiber_room_count(void);
 
 /* How many stacks of `loop` are in use, for conservation checks. thread: the loop's, or the preparing one */
 size_t fiber_stack_count(struct weft_loop *loop);

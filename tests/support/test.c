@@ -19,6 +19,7 @@ enum { VERIFIERS_MAX = 16 };
 static void (*verifiers[VERIFIERS_MAX])(void);
 static int verifier_count;
 static bool is_ignoring_descriptors;
+static bool is_ignoring_stacks;
 
 _Noreturn void test_fail(const char *file, int line, const char *format, ...)
 {
@@ -76,6 +77,11 @@ void test_ignore_descriptors(void)
     is_ignoring_descriptors = true;
 }
 
+void test_ignore_stacks(void)
+{
+    is_ignoring_stacks = true;
+}
+
 int test_descriptor_count(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -117,6 +123,21 @@ static void check_leaks(void)
 /* lib/task's: how many tasks are registered. Not there in the programs that know no tasks. */
 extern size_t registry_count(void) __attribute__((weak));
 
+/* lib/loop's and lib/task's: what holds the rest. A handle, future or transport that is left keeps its loop; a stack in use, its room. */
+extern uint64_t loop_live_count(void) __attribute__((weak));
+extern uint64_t loop_unfinished_count(void) __attribute__((weak));
+extern uint64_t fiber_room_count(void) __attribute__((weak));
+
+static void check_loops(void)
+{
+    if (loop_unfinished_count != NULL && loop_unfinished_count() != 0)
+        test_fail("at the end", 0, "a loop closed over operations that did not come home");
+    if (loop_live_count != NULL && loop_live_count() != 0)
+        test_fail("at the end", 0, "the test leaves %llu loops, or what holds them", (unsigned long long)loop_live_count());
+    if (!is_ignoring_stacks && fiber_room_count != NULL && fiber_room_count() != 0)
+        test_fail("at the end", 0, "the test leaves stacks in use");
+}
+
 static void check_tasks(void)
 {
     if (registry_count != NULL && registry_count() != 0)
@@ -130,6 +151,7 @@ void test_run(void (*body)(void))
     for (int i = verifier_count; i-- > 0;)
         verifiers[i]();
     check_tasks();
+    check_loops();
     int after = test_descriptor_count();
     if (after != before && !is_ignoring_descriptors)
         test_fail("at the end", 0, "the test holds %d file descriptors; it began with %d", after, before);

@@ -64,6 +64,9 @@ void test_fini(void (*verify)(void));
 /* This test may end with other descriptors than it began with, for the reason that the caller gives beside the call. */
 void test_ignore_descriptors(void);
 
+/* This test may leave stacks in use, likewise. */
+void test_ignore_stacks(void);
+
 /* How many descriptors this process holds. */
 int test_descriptor_count(void);
 

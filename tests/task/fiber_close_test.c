@@ -246,6 +246,7 @@ Test(closing_fiber, that_does_not_listen_is_given_up, .timeout = 5)
     extern void __lsan_disable(void);
     __lsan_disable();
 #endif
+    test_ignore_stacks(); /* the body's: it may be referred to */
     struct weft_loop *loop = scene_sim_loop();
     weft_task_unref(scene_spawn(loop, never_listen, NULL));
     scene_turn(loop);
