@@ -10,8 +10,9 @@
  * main of plain.c. Either way each test has a process of its own. A check that fails ends that process from whatever thread or fiber
  * it is on, so nothing unwinds and nothing runs after it.
  *
- * When a body has returned, the functions given to test_fini() are called. Then no task may be registered any more, and the test must hold
- * as many file descriptors as it began with: what a test opens, it closes. Under AddressSanitizer it must not have leaked memory either.
+ * When a body has returned, the functions given to test_fini() are called. Then, of what the program links, there may be no task
+ * registered, no loop (which every handle, future and transport holds), no operation under way and no stack in use; and the test must
+ * hold as many file descriptors as it began with. Under AddressSanitizer it must not have leaked memory either.
  */
 #ifndef TESTS_SUPPORT_TEST_H
 #define TESTS_SUPPORT_TEST_H
