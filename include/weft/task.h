@@ -276,7 +276,8 @@ void weft_unregister_task(struct weft_task *task);
  *
  * thread:  the loop's thread
  * memory:  task stays borrowed until weft_leave_task()
- * returns: 0; -EINVAL; WEFT_ETASKBUSY if any task is entered on `loop`, or `task` is elsewhere; WEFT_ENOTRUNNINGLOOP
+ * returns: 0; -EINVAL; WEFT_ETASKBUSY if any task is entered on `loop`, or `task` is elsewhere; WEFT_ENOTRUNNINGLOOP; WEFT_EFORBIDDEN for a
+ *          task of the library's whose home is another loop
  */
 int weft_enter_task(struct weft_loop *loop, struct weft_task *task);
 
@@ -293,7 +294,8 @@ int weft_leave_task(struct weft_loop *loop, struct weft_task *task);
  *
  * thread:  the loop's thread
  * memory:  as weft_enter_task()
- * returns: 0 and the one from before, NULL for none; -EINVAL; WEFT_ETASKBUSY if `task` is entered elsewhere; WEFT_ENOTRUNNINGLOOP
+ * returns: 0 and the one from before, NULL for none; -EINVAL; WEFT_ETASKBUSY if `task` is entered elsewhere; WEFT_ENOTRUNNINGLOOP;
+ *          WEFT_EFORBIDDEN as weft_enter_task()
  */
 int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struct weft_task **previous_out);
 

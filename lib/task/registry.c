@@ -143,6 +143,12 @@ void task_set_current(struct weft_loop *loop, struct weft_task *task)
     weft_atomic_store_relaxed(&loop->execution.task_id, id);
 }
 
+/* A task of ours is current where its home steps it, and nowhere else. */
+static bool is_foreign(const struct weft_loop *loop, const struct weft_task *task)
+{
+    return task_is_stepped_at_home(task) && task->future.loop != loop;
+}
+
 static int check_running(struct weft_loop *loop)
 {
     if (loop == NULL)
@@ -155,6 +161,8 @@ int weft_enter_task(struct weft_loop *loop, struct weft_task *task)
     int status = check_running(loop);
     if (status < 0 || task == NULL)
         return status < 0 ? status : -EINVAL;
+    if (is_foreign(loop, task))
+        return WEFT_EFORBIDDEN;
     uint32_t expected = 0;
     /* Claiming the task keeps it current on one loop at most (ENT-9); it hands over no memory. */
     if (loop->execution.task != NULL || !weft_atomic_cas_relaxed(&task->is_entered, &expected, 1))
@@ -179,6 +187,8 @@ int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struc
     int status = check_running(loop);
     if (status < 0)
         return status;
+    if (task != NULL && is_foreign(loop, task))
+        return WEFT_EFORBIDDEN;
     struct weft_task *previous = loop->execution.task;
     uint32_t expected = 0;
     if (task != NULL && task != previous && !weft_atomic_cas_relaxed(&task->is_entered, &expected, 1))

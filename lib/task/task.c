@@ -411,6 +411,11 @@ static const struct weft_task_ops coro_task_ops = {
     .abandon = task_abandon,
 };
 
+bool task_is_stepped_at_home(const struct weft_task *task)
+{
+    return task->ops == &coro_task_ops;
+}
+
 /* ---- making ----------------------------------------------------------------------------------------------------------------------- */
 
 static int task_set_up(struct coro_task *task, struct weft_loop *loop, const struct weft_task_options *options)

@@ -31,6 +31,9 @@ struct task_room *task_room(struct weft_loop *loop);
 /* The next number for a default name; `room` NULL for a thread that runs no loop. thread: the room's */
 uint64_t task_number_next(struct task_room *room);
 
+/* True if `task` is stepped by its home loop, as ours are: no other loop may enter it (ENT-9). thread: any */
+bool task_is_stepped_at_home(const struct weft_task *task);
+
 /* Say that `task` is current on `loop`; NULL: that none is. What enter, leave and swap do once they have checked. thread: the loop's */
 void task_set_current(struct weft_loop *loop, struct weft_task *task);
 

@@ -333,3 +333,26 @@ Test(cancel, that_comes_after_the_failure_it_meets_counts_as_asking_for_it, .tim
     CHECK_EQ(scene_reports(), 0);
     scene_drop(loop);
 }
+
+/* ---- entering ----------------------------------------------------------------------------------------------------------------------- */
+
+static int enter_foreign(void *arg)
+{
+    struct weft_loop *here = weft_get_running_loop();
+    CHECK_EQ(weft_enter_task(here, arg), WEFT_EFORBIDDEN);
+    CHECK_EQ(weft_swap_current_task(here, arg, NULL), WEFT_EFORBIDDEN);
+    CHECK_EQ(weft_loop_current_task_id(here), 0);
+    return weft_loop_stop(here);
+}
+
+Test(enter, ENT_9_a_task_that_another_loop_steps_is_refused, .timeout = 5)
+{
+    struct weft_loop *home = scene_sim_loop(), *other = scene_sim_loop();
+    struct weft_task *task = scene_spawn(home, body_three_yields, NULL);
+    CHECK_EQ(weft_loop_call_soon(other, enter_foreign, task, NULL, NULL), 0);
+    CHECK_EQ(weft_loop_run_forever(other), 0);
+    CHECK_EQ(weft_loop_run_until_complete(home, &task->future, NULL), 0);
+    weft_task_unref(task);
+    scene_drop(other);
+    scene_drop(home);
+}
