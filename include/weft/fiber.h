@@ -111,7 +111,8 @@ int weft_sleep(int64_t delay_ns);
 
 /*
  * Wait for `future`, but no longer than `timeout_ns` (below 0: for ever): then it is cancelled, as by weft_task_cancel() on the present
- * task. With 0 a future that is not done is cancelled at once, and waited for. A result that comes in spite of that is returned.
+ * task. With 0 a future that is not done is cancelled at once, and waited for. What comes of that is returned, also a
+ * result. Once a longer timeout has cancelled the task, -ETIMEDOUT is returned even if the result came at that moment: the future has it.
  *
  * thread:  a fiber
  * memory:  as weft_await()

@@ -262,7 +262,7 @@ int weft_loop_call_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn
 /*
  * Read the loop's clock.
  *
- * thread:  any
+ * thread:  any while the loop is not being closed, for a clock of the machine's; the loop's thread for a clock of virtual time
  * returns: nanoseconds
  */
 uint64_t weft_loop_time(const struct weft_loop *loop);
