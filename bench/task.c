@@ -389,7 +389,7 @@ static struct weft_task *other_start(void)
     struct weft_task *task;
     weft_atomic_store_relaxed(&is_over, 0);
     must(weft_loop_new(NULL, 0, &other));
-    must(weft_loop_spawn_fiber(other, stay_awake, NULL, &task));
+    must(weft_loop_create_fiber(other, stay_awake, NULL, &task));
     must(-pthread_create(&other_thread, NULL, run_other, task));
     while (!weft_loop_is_running(other))
         (void)sched_yield();

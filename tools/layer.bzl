@@ -19,7 +19,8 @@ PUBLIC_HEADERS = {
     "poll/operation": ["operation"],
     "poll": ["poller"],
     "loop": ["loop", "timer"],
-    "task": ["coro", "executor", "fiber", "future", "gather", "group", "step", "task"],
+    "lockfree": ["job_stack"],
+    "task": ["coro", "executor", "fiber", "future", "gather", "group", "job", "step", "task"],
     "net": ["protocol", "resolve", "server", "stream", "transport"],
     "runtime": ["runtime"],
 }

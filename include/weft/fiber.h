@@ -72,7 +72,7 @@ int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options
  * memory:  as weft_fiber_new() and weft_loop_create_task()
  * returns: as those
  */
-int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
+int weft_loop_create_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
 
 /*
  * Wait until `future` is done; one that is done already is not waited for. `value_out` may be NULL.

@@ -71,7 +71,7 @@ int weft_group_create_task(struct weft_group *group, struct weft_coro *coro, con
  * Create a fiber in the group.
  *
  * thread:  the loop's thread
- * memory:  as weft_loop_spawn_fiber()
+ * memory:  as weft_loop_create_fiber()
  * returns: as weft_group_create_task()
  */
 int weft_group_spawn_fiber(struct weft_group *group, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);

@@ -51,6 +51,9 @@ extern "C" {
     X(WEFT_ENAMEFAIL, -4121, "the name could not be resolved")                                                                             \
     X(WEFT_EFORBIDDEN, -4122, "the operation does not apply to this object")                                                               \
     X(WEFT_ELOST, -4123, "the connection was lost")                                                                                        \
+    X(WEFT_EOTHERFIBER, -4124, "the job was forked by another fiber")                                                                      \
+    X(WEFT_EJOINORDER, -4125, "a newer fork has not been joined yet")                                                                      \
+    X(WEFT_EUNJOINED, -4126, "a fiber ended with jobs that nobody had joined")                                                             \
     X(WEFT_EEXIT, -4300, "exit was asked for")                                                                                             \
     X(WEFT_EINTERRUPT, -4301, "interrupted by the user")
 

@@ -59,7 +59,7 @@ int stream_serve(struct weft_stream *stream)
         return -ENOMEM;
     *client = (struct client){stream, stream->client, stream->client_arg};
     struct weft_task *task;
-    int status = weft_loop_spawn_fiber(stream->loop, client_run, client, &task);
+    int status = weft_loop_create_fiber(stream->loop, client_run, client, &task);
     if (status < 0) {
         weft_free(client);
         return status;

@@ -90,6 +90,17 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
     weft_work_list_append(&home->fifo, &list);
 }
 
+void work_ready_stealable(struct worker *home, struct weft_work *work)
+{
+    work_ready(home, work);
+}
+
+bool worker_is_alone(const struct worker *home)
+{
+    (void)home;
+    return true;
+}
+
 int worker_run(struct worker *worker)
 {
     worker->batch = worker->fifo;

@@ -83,6 +83,21 @@ void work_ready(struct worker *home, struct weft_work *work);
  */
 void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_work *last, size_t count);
 
+/*
+ * As work_ready() for a work that any loop of home's crew may run.
+ *
+ * thread:  any
+ * memory:  as work_ready()
+ */
+void work_ready_stealable(struct worker *home, struct weft_work *work);
+
+/*
+ * True if `home` shares its work with nobody: what is stealable is as good as pinned.
+ *
+ * thread:  any
+ */
+bool worker_is_alone(const struct worker *home);
+
 /* Count one up: the owner writes, others may read. */
 static inline void worker_count(uint64_t *counter, uint64_t more)
 {

@@ -253,7 +253,7 @@ int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options
     return 0;
 }
 
-int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
+int weft_loop_create_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
 {
     struct weft_coro *coro;
     int status = weft_fiber_new(fn, arg, NULL, &coro);

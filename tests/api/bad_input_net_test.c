@@ -58,7 +58,7 @@ static int serve(struct weft_stream *stream, void *arg)
 static void run_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
 {
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, fn, arg, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, fn, arg, &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
     weft_task_unref(task);
 }

@@ -49,7 +49,7 @@ static int step(struct weft_step *step, void *state, int status)
 static void run_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
 {
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, fn, arg, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, fn, arg, &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
     weft_task_unref(task);
 }
@@ -156,7 +156,7 @@ Test(bad_input, loop_that_is_closed, .timeout = 5)
     SAYS(WEFT_ECLOSED, weft_timer_start(&timer, 0));
     SAYS(WEFT_ECLOSED, weft_loop_create_task(loop, coro(), NULL, &task));
     SAYS(WEFT_ECLOSED, weft_loop_create_task_threadsafe(loop, coro(), NULL, &task));
-    SAYS(WEFT_ECLOSED, weft_loop_spawn_fiber(loop, body, NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_create_fiber(loop, body, NULL, &task));
     SAYS(WEFT_ECLOSED, weft_loop_set_task_factory(loop, NULL, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_run_until_complete(loop, future, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_run_in_executor(loop, body, NULL, NULL));
@@ -294,8 +294,8 @@ Test(bad_input, half_of_what_a_task_needs, .timeout = 5)
     REFUSES(weft_task_new(NULL, coro(), NULL, &task));
     REFUSES(weft_task_new(loop, NULL, NULL, &task));
     REFUSES(weft_loop_set_task_factory(NULL, NULL, NULL));
-    REFUSES(weft_loop_spawn_fiber(NULL, body, NULL, &task));
-    REFUSES(weft_loop_spawn_fiber(loop, NULL, NULL, &task));
+    REFUSES(weft_loop_create_fiber(NULL, body, NULL, &task));
+    REFUSES(weft_loop_create_fiber(loop, NULL, NULL, &task));
     REFUSES(weft_task_init(&zero, NULL, &ops, NULL));
     REFUSES(weft_task_init(&zero, loop, NULL, NULL));
     REFUSES(weft_enter_task(NULL, &zero));

@@ -84,7 +84,7 @@ bool run_tasks(weft_loop *loop)
     options.name = "both";
     journal.clear();
     CHECK(weft_loop_create_future(loop, &future) == 0);
-    CHECK(weft_loop_spawn_fiber(loop, fiber_body, future, &fiber) == 0);
+    CHECK(weft_loop_create_fiber(loop, fiber_body, future, &fiber) == 0);
     CHECK(weft_step_new(wait_for_both, nullptr, sizeof(pair), &coro, reinterpret_cast<void **>(&both)) == 0);
     *both = pair{future, &fiber->future};
     CHECK(weft_loop_create_task(loop, coro, &options, &step) == 0);

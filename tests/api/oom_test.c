@@ -197,7 +197,7 @@ static int create_task_threadsafe(struct scene *scene)
 
 static int spawn_fiber(struct scene *scene)
 {
-    return weft_loop_spawn_fiber(scene->loop, body, NULL, &scene->made_task);
+    return weft_loop_create_fiber(scene->loop, body, NULL, &scene->made_task);
 }
 
 static int factory(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, void *arg,
@@ -396,7 +396,7 @@ static void open_futures(struct scene *scene)
 static void check_loop_works(struct weft_loop *loop)
 {
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, body, NULL, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, body, NULL, &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
     weft_task_unref(task);
 }

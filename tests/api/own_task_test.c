@@ -197,7 +197,7 @@ Test(own_task, of_a_factory_runs_a_fiber_and_is_current_and_listed, .timeout = 5
     size_t count;
     void *value;
     CHECK_EQ(weft_loop_create_future(loop, &future), 0);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, wait_in_every_way, future, &main_task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, wait_in_every_way, future, &main_task), 0);
     CHECK_EQ(made_count, 1);
     CHECK(weft_task_get_coro(main_task) == own(main_task)->coro);
     CHECK_EQ(weft_all_tasks(loop, &tasks, &count), 0);
@@ -225,7 +225,7 @@ Test(own_task, is_cancelled_where_it_waits, .timeout = 5)
     struct weft_future *future;
     struct weft_task *task;
     CHECK_EQ(weft_loop_create_future(loop, &future), 0);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, wait_for, future, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, wait_for, future, &task), 0);
     CHECK_EQ(weft_loop_stop(loop), 0);
     CHECK_EQ(weft_loop_run_forever(loop), 0);
     CHECK(weft_task_cancel(task, "enough"));
@@ -252,7 +252,7 @@ static int gather_and_group(void *arg, void **result_out)
     struct weft_future *futures[2], *both;
     void *value;
     for (int i = 0; i < 2; i++) {
-        CHECK_EQ(weft_loop_spawn_fiber(loop, yield_and_say, i == 0 ? "left" : "right", &tasks[i]), 0);
+        CHECK_EQ(weft_loop_create_fiber(loop, yield_and_say, i == 0 ? "left" : "right", &tasks[i]), 0);
         futures[i] = &tasks[i]->future;
     }
     CHECK_EQ(weft_gather(loop, futures, 2, 0, &both), 0);
@@ -276,7 +276,7 @@ Test(own_task, is_gathered_and_grouped_like_any_other, .timeout = 5)
     struct weft_loop *loop = open_loop();
     struct weft_task *task;
     void *value;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, gather_and_group, loop, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, gather_and_group, loop, &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, &value), 0);
     CHECK_STR(value, "done");
     CHECK_EQ(made_count, 4);
@@ -289,10 +289,10 @@ Test(own_task, factory_may_refuse, .timeout = 5)
     struct weft_loop *loop = open_loop();
     struct weft_task *task = NULL;
     CHECK_EQ(weft_loop_set_task_factory(loop, refuse, NULL), 0);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, wait_for, NULL, &task), -EDQUOT);
+    CHECK_EQ(weft_loop_create_fiber(loop, wait_for, NULL, &task), -EDQUOT);
     CHECK(task == NULL);
     CHECK_EQ(weft_loop_set_task_factory(loop, NULL, NULL), 0);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, yield_and_say, "own no more", &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, yield_and_say, "own no more", &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
     CHECK_EQ(made_count, 0);
     weft_task_unref(task);
@@ -311,7 +311,7 @@ Test(own_task, is_cancelled_in_a_sleep, .timeout = 5)
 {
     struct weft_loop *loop = open_loop();
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, sleep_for_an_hour, NULL, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, sleep_for_an_hour, NULL, &task), 0);
     CHECK_EQ(weft_loop_stop(loop), 0);
     CHECK_EQ(weft_loop_run_forever(loop), 0);
     CHECK(weft_task_cancel(task, NULL));

@@ -183,7 +183,7 @@ static void warm_up(void)
     struct weft_loop *loop;
     struct weft_task *task;
     CHECK_EQ(weft_loop_new(NULL, 0, &loop), 0);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, nothing, NULL, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, nothing, NULL, &task), 0);
     CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
     weft_task_unref(task);
     CHECK_EQ(weft_loop_close(loop), 0);

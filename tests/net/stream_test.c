@@ -44,7 +44,7 @@ static void stage_close(struct stage *stage)
 static struct weft_task *start(struct stage *stage, weft_fiber_fn *fn)
 {
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(stage->scene.loop, fn, stage, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(stage->scene.loop, fn, stage, &task), 0);
     return task;
 }
 
@@ -513,7 +513,7 @@ static void run_client(struct scene *scene, struct client *client)
     if (weft_server_is_serving(client->server))
         client->port = (uint16_t)weft_server_get_port(client->server);
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(scene->loop, talk, client, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(scene->loop, talk, client, &task), 0);
     RUN_UNTIL(scene, weft_future_done(&task->future));
     CHECK_EQ(weft_future_result(&task->future, NULL), 0);
     weft_task_unref(task);

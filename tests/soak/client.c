@@ -126,7 +126,7 @@ static int read_all_interrupted(struct conversation *talk)
 {
     struct reading reading = {talk, 0};
     struct weft_task *task;
-    int status = weft_loop_spawn_fiber(talk->lane->loop, read_body, &reading, &task);
+    int status = weft_loop_create_fiber(talk->lane->loop, read_body, &reading, &task);
     if (status < 0)
         return status;
     int64_t timeout_ns = (int64_t)lane_between(talk->lane, 0, PAUSE_MAX_NS);
@@ -203,7 +203,7 @@ static void talk_over(struct lane *lane, struct weft_stream *stream)
     talk.head.limit = (uint32_t)lane_between(lane, 1, talk.total);
     bool is_graceful = farewell == FAREWELL_END && (talk.head.mode == WIRE_PATIENT || talk.head.mode == WIRE_STALLS);
     struct weft_task *writer;
-    int status = weft_loop_spawn_fiber(lane->loop, write_all, &talk, &writer);
+    int status = weft_loop_create_fiber(lane->loop, write_all, &talk, &writer);
     if (status < 0) {
         lane_expect(lane, status, "a writer");
         return;
@@ -255,7 +255,7 @@ static int open_body(void *arg, void **result_out)
 static void open_and_give_up(struct lane *lane)
 {
     struct weft_task *task;
-    int status = weft_loop_spawn_fiber(lane->loop, open_body, lane, &task);
+    int status = weft_loop_create_fiber(lane->loop, open_body, lane, &task);
     for (uint64_t turns = lane_between(lane, 0, 3); status == 0 && turns > 0; turns--)
         status = weft_yield();
     lane_expect(lane, status, "an opening to be given up");

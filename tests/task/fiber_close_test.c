@@ -213,7 +213,7 @@ static int start_another(void *arg, void **result_out)
     (void)result_out;
     int status = weft_sleep(SECOND);
     CHECK_EQ(status, WEFT_ECLOSED);
-    CHECK_EQ(weft_loop_spawn_fiber(arg, start_another, arg, NULL), WEFT_ECLOSED);
+    CHECK_EQ(weft_loop_create_fiber(arg, start_another, arg, NULL), WEFT_ECLOSED);
     CHECK_EQ(weft_loop_call_soon(arg, NULL, NULL, NULL, NULL), WEFT_ECLOSED);
     return 0;
 }
@@ -275,7 +275,7 @@ static int live_once(void)
         return status;
     status = weft_loop_create_future(loop, &future);
     if (status >= 0)
-        status = weft_loop_spawn_fiber(loop, sleep_and_await, future, &task);
+        status = weft_loop_create_fiber(loop, sleep_and_await, future, &task);
     if (status >= 0)
         status = weft_loop_run_until_complete(loop, &task->future, NULL);
     weft_task_unref(task);

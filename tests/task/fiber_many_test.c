@@ -116,7 +116,7 @@ Test(fiber_many, after_each_other_need_the_memory_of_one, .timeout = 60)
     struct weft_loop *loop = scene_epoll_loop();
     size_t before = 0;
     for (int i = 0; i < SERIAL; i++) {
-        CHECK_EQ(weft_loop_spawn_fiber(loop, end_at_once, NULL, NULL), 0);
+        CHECK_EQ(weft_loop_create_fiber(loop, end_at_once, NULL, NULL), 0);
         scene_turn(loop);
         if (i == SERIAL / 10)
             before = resident_bytes();

@@ -48,7 +48,7 @@ static int all_of_it_once(void)
     int status = weft_loop_new(weft_loop_kind_sim(), 0, &loop);
     if (status < 0)
         return status;
-    status = weft_loop_spawn_fiber(loop, all_of_it, NULL, &task);
+    status = weft_loop_create_fiber(loop, all_of_it, NULL, &task);
     if (status >= 0)
         status = weft_loop_run_until_complete(loop, &task->future, NULL);
     weft_task_unref(task);

@@ -173,7 +173,7 @@ Test(report, of_what_is_about_to_go_may_be_held_for_the_call, .timeout = 5)
     CHECK_EQ(weft_future_set_exception(future, -EIO), 0);
     weft_future_unref(future);
     CHECK_EQ(report_count, 1);
-    CHECK_EQ(weft_loop_spawn_fiber(loop, body_await, pending, NULL), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, body_await, pending, NULL), 0);
     scene_turn(loop);
     scene_drop(loop);
     CHECK_EQ(report_count, 2);

@@ -88,7 +88,7 @@ void scene_drop(struct weft_loop *loop)
 struct weft_task *scene_spawn(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
 {
     struct weft_task *task;
-    CHECK_EQ(weft_loop_spawn_fiber(loop, fn, arg, &task), 0);
+    CHECK_EQ(weft_loop_create_fiber(loop, fn, arg, &task), 0);
     return task;
 }
 

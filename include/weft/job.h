@@ -1,0 +1,206 @@
+/*
+ * Job: fork–join inside a fiber. What is forked may be run by another loop, and usually is not; a join waits for it.
+ *
+ *     WEFT_JOB(long, fib, int, n)
+ *     {
+ *         if (n < 2)
+ *             return n;
+ *         long left = WEFT_FORK(fib, n - 1);
+ *         long right = WEFT_CALL(fib, n - 2);
+ *         left = WEFT_JOIN(fib, left);
+ *         return left + right;
+ *     }
+ *
+ *     static int compute(void *arg, void **result_out)   (a fiber)
+ *     {
+ *         return WEFT_RUN(fib, 38, (long *)arg);
+ *     }
+ *
+ * Forks of one function are joined newest first. A job that nobody stole is called by its join, as a function. A stolen one runs as a
+ * child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that stole it. Jobs may await,
+ * sleep, and use streams; until they are joined their arguments, and what these point to, must stay.
+ *
+ * A join is a suspension point. Between any two calls of this header the loop that runs the fiber may have served others, so that a
+ * computation holds no I/O up, and a stealable fiber may have moved to another loop (see weft_loop_spawn() for what it promises).
+ * A cancellation reaches stolen jobs too; the join waits for them all the same, and the task is told at its next await.
+ *
+ * When a stack of jobs is full a fork runs its job at once. Nothing here aborts.
+ */
+#ifndef WEFT_JOB_H
+#define WEFT_JOB_H
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "weft/fiber.h"
+#include "weft/job_stack.h"
+
+#ifdef __cplusplus
+extern "C" {
+#define WEFT_JOB_ASSERT static_assert
+#else
+#define WEFT_JOB_ASSERT _Static_assert
+#endif
+
+/* ---- any function, and a pointer into the caller's frame ------------------------------------------------------------------------ */
+
+/*
+ * A job of any kind.
+ *
+ * thread:  any loop
+ * returns: what the join returns: 0 or above, or a status below 0
+ */
+typedef int weft_job_fn(void *arg);
+
+/* One fork, in the frame that will join it. All fields are the library's. */
+struct weft_fork {
+    weft_job_fn *fn;
+    void *arg;
+    struct weft_job_stack *stack;
+    struct weft_job *job; /* NULL: it has run already */
+    int status;
+    uint32_t state;
+};
+
+/*
+ * Fork `fn(arg)`: from now on any loop of the runtime may run it. If the stack of jobs is full it runs here and now.
+ *
+ * thread:  a fiber
+ * memory:  fork and arg stay borrowed until weft_join() has returned
+ * returns: 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; then nothing was forked, and there is nothing to join
+ */
+int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg);
+
+/*
+ * Wait until the newest fork of this fiber, `fork`, has run, or run it.
+ *
+ * thread:  the fiber that forked it
+ * returns: what its function returned; WEFT_EINVALIDSTATE if it was joined before or never forked; WEFT_EOTHERFIBER from any other place
+ *          than the fiber that forked; WEFT_EJOINORDER if a newer fork is not joined yet; -EINVAL
+ */
+int weft_join(struct weft_fork *fork);
+
+/*
+ * Start a job where no fiber runs: from a callback, a step task, or a thread outside of the runtime. It is a stealable task in a fiber
+ * with the largest stack, in which everything of this header works.
+ *
+ * thread:  any
+ * memory:  arg is borrowed until the task is done; *task_out, unless NULL, gets a reference
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED
+ */
+int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
+
+/* ---- typed jobs ------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Define the job `name`, a function from one argument to one result, both of up to WEFT_JOB_ARGUMENT_BYTES and aligned to 8 at most; more
+ * arguments go into a struct. The body follows. It is `static`.
+ */
+#define WEFT_JOB(R, name, A, arg)                                                                                                          \
+    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg);                                            \
+    WEFT_JOB_ASSERT(sizeof(A) <= WEFT_JOB_ARGUMENT_BYTES && sizeof(R) <= WEFT_JOB_ARGUMENT_BYTES, "argument or result is too large");      \
+    static inline void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                   \
+    {                                                                                                                                      \
+        A in;                                                                                                                              \
+        memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
+        R out = name##_job(stack, stack->top, in);                                                                                         \
+        memcpy(job->argument, (const void *)&out, sizeof(out));                                                                            \
+    }                                                                                                                                      \
+    static inline R name##_fork(struct weft_job_stack *stack, struct weft_job **top, A in)                                                 \
+    {                                                                                                                                      \
+        struct weft_job *job = *top;                                                                                                       \
+        R none;                                                                                                                            \
+        job->run = name##_stolen;                                                                                                          \
+        memcpy(job->argument, (const void *)&in, sizeof(in));                                                                              \
+        stack->top = job + 1;                                                                                                              \
+        if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0) && !weft_job_forked(stack, job)) {                         \
+            none = name##_job(stack, job, in);                                                                                             \
+            weft_job_ran_inline(stack);                                                                                                    \
+            return none;                                                                                                                   \
+        }                                                                                                                                  \
+        *top = job + 1;                                                                                                                    \
+        memset((void *)&none, 0, sizeof(none));                                                                                            \
+        return none;                                                                                                                       \
+    }                                                                                                                                      \
+    static __attribute__((noinline, unused)) R name##_join_slowly(struct weft_job_stack *stack, struct weft_job **top, R value)            \
+    {                                                                                                                                      \
+        struct weft_job *job = weft_job_join(stack);                                                                                       \
+        if (job != NULL)                                                                                                                   \
+            memcpy((void *)&value, job->argument, sizeof(value));                                                                          \
+        *top = stack->top;                                                                                                                 \
+        return value;                                                                                                                      \
+    }                                                                                                                                      \
+    static inline R name##_join(struct weft_job_stack *stack, struct weft_job **top, R value)                                              \
+    {                                                                                                                                      \
+        struct weft_job *job = *top - 1;                                                                                                   \
+        if (__builtin_expect(job < stack->split, 0))                                                                                       \
+            return name##_join_slowly(stack, top, value);                                                                                  \
+        assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
+        A in;                                                                                                                              \
+        memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
+        *top = stack->top = job;                                                                                                           \
+        return name##_job(stack, job, in);                                                                                                 \
+    }                                                                                                                                      \
+    static inline int name##_run(A in, R *result_out)                                                                                      \
+    {                                                                                                                                      \
+        struct weft_job_stack *stack;                                                                                                      \
+        int status = weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                                                         \
+        if (status >= 0)                                                                                                                   \
+            *result_out = name##_job(stack, stack->top, in);                                                                               \
+        return status;                                                                                                                     \
+    }                                                                                                                                      \
+    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg)
+
+/* Fork the job `name` on `argument`. The value is for WEFT_JOIN(), and is the result only if the job had to run at once. In a job's body. */
+#define WEFT_FORK(name, argument) name##_fork(weft_stack_, &weft_top_, (argument))
+
+/* The result of the newest fork, which was of `name` and gave `value`. In the body that forked it. */
+#define WEFT_JOIN(name, value) name##_join(weft_stack_, &weft_top_, (value))
+
+/* Call the job `name` as a function. In a job's body. */
+#define WEFT_CALL(name, argument) name##_job(weft_stack_, weft_top_, (argument))
+
+/* Run the job `name` in a fiber and put its result in *result_out. Gives 0; WEFT_ENOFIBER; -ENOMEM; WEFT_EPROTOCOL for another layout. */
+#define WEFT_RUN(name, argument, result_out) name##_run((argument), (result_out))
+
+/* ---- for the macros ----------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The job stack of the fiber that runs here, borrowed from its loop at the first call.
+ *
+ * thread:  any
+ * memory:  the fiber's until it ends
+ * returns: 0; WEFT_ENOFIBER; -ENOMEM; WEFT_EPROTOCOL if `layout` is not the library's
+ */
+int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
+
+/*
+ * `job` was pushed, and somebody asked for attention or the stack is full.
+ *
+ * thread:  the fiber of `stack`
+ * returns: false if the stack is full: `job` is popped again, and the caller runs it and calls weft_job_ran_inline()
+ */
+bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job);
+
+/*
+ * A fork was run at once: its join must know.
+ *
+ * thread:  the fiber of `stack`
+ */
+void weft_job_ran_inline(struct weft_job_stack *stack);
+
+/*
+ * Pop the newest fork, which is not private: take it back and run it, or wait for its thief.
+ *
+ * thread:  the fiber of `stack`
+ * returns: the slot with the result; NULL if the fork was run at once
+ */
+struct weft_job *weft_job_join(struct weft_job_stack *stack);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Job stack: the jobs that a fiber has forked and not yet joined, in slots of one cache line each.
+ *
+ * What this header shows is for the macros of weft/job.h, which fork and join in the caller's own code; nobody else needs it. The layout
+ * is versioned: code compiled against another one is refused by weft_job_stack_here().
+ *
+ *     slots                                                                     slots + capacity
+ *       [ stolen | stolen | public | public | private | private | private | free …        ]  scratch
+ *                ^ tail            ^ split                                ^ top            ^ limit
+ *
+ * The owner is the fiber. It pushes and pops at `top` with plain loads and stores as long as it stays above `split`. Thieves take the
+ * oldest at `tail` by one compare-and-swap of `shares`, which holds both numbers; they read a slot only after that has succeeded, so a
+ * stack that was handed to another fiber meanwhile is as good. The owner moves `split` up when somebody is hungry, and down when it
+ * needs a public job itself. Who is hungry says so by `limit`: NULL sends the next fork to its slow path.
+ *
+ * After Haugaard Faxén, Wool (2008), and van Dijk and van de Pol, Lace: Non-blocking Split Deque for Work-Stealing (2014).
+ */
+#ifndef WEFT_JOB_STACK_H
+#define WEFT_JOB_STACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "weft/atomic.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct weft_job;
+struct weft_job_stack;
+
+#define WEFT_JOB_LAYOUT         1u
+#define WEFT_JOB_ARGUMENT_BYTES 40
+
+/*
+ * Run a job that was stolen, on the thief's stack: the argument is read from the slot and the result written over it.
+ *
+ * thread:  any loop
+ */
+typedef void weft_job_run_fn(struct weft_job_stack *stack, struct weft_job *job);
+
+/* A slot. `child` and `context` mean something from publication on only. */
+struct weft_job {
+    weft_job_run_fn *run;
+    void *child;   /* atomic: NULL, then the task that runs it; see lib/task/job.c */
+    void *context; /* of whoever forked it; a reference */
+    unsigned char argument[WEFT_JOB_ARGUMENT_BYTES];
+} __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
+
+struct weft_job_stack {
+    /* The owner's. */
+    struct weft_job *top;   /* the next free slot */
+    struct weft_job *split; /* from here on jobs are private; above everything while forks run inline, so that each join looks */
+    struct weft_job *slots;
+    struct weft_job *end;  /* slots + capacity: the scratch slot, where a fork finds that the stack is full */
+    uint32_t inline_count; /* forks that were run at once and wait for their join */
+    uint32_t layout;       /* WEFT_JOB_LAYOUT */
+    void *owner[3];        /* the library's */
+    /* Everybody's. */
+    struct weft_job *limit __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: end, or NULL: come and see who wants what */
+    uint64_t shares;                                                        /* atomic: split << 32 | tail, counted from slots */
+    void *shared[6];                                                        /* the library's */
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
