@@ -402,16 +402,21 @@ int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max);
 
 /* What a loop counted since it was made. Each word has one writer; a reader elsewhere sees each a little late. */
 struct weft_loop_counters {
-    uint64_t turns;      /* iterations */
-    uint64_t callbacks;  /* works run: handles, task steps, I/O */
-    uint64_t timers;     /* timers fired */
-    uint64_t polls;      /* times the poller was asked */
-    uint64_t parks;      /* times it slept */
-    uint64_t spins;      /* times a spin before the sleep found something */
-    uint64_t wakes;      /* wake-ups that others sent it */
-    uint64_t posts;      /* works that others posted to it */
-    uint64_t exceptions; /* reports to the exception handler */
-    uint64_t reserved[7];
+    uint64_t turns;        /* iterations */
+    uint64_t callbacks;    /* works run: handles, task steps, I/O */
+    uint64_t timers;       /* timers fired */
+    uint64_t polls;        /* times the poller was asked */
+    uint64_t parks;        /* times it slept */
+    uint64_t spins;        /* times a spin before the sleep found something */
+    uint64_t wakes;        /* wake-ups that others sent it */
+    uint64_t posts;        /* works that others posted to it */
+    uint64_t exceptions;   /* reports to the exception handler */
+    uint64_t searches;     /* times it ran out of work and looked for that of other loops */
+    uint64_t steals;       /* stealable works that it took from other loops */
+    uint64_t stolen_jobs;  /* forked jobs that it took from other loops' fibers */
+    uint64_t summons;      /* of the wake-ups, those to come and steal */
+    uint64_t vain_summons; /* of these, those that found nothing left */
+    uint64_t reserved[2];
 };
 
 /*

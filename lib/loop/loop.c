@@ -67,6 +67,7 @@ static void loop_free(struct weft_loop *loop)
     loop_fini_rooms(loop); /* those that another thread hung in as the loop closed */
     weft_free(loop->tables);
     weft_free(loop->poller);
+    worker_fini(&loop->worker);
     weft_free(loop);
 }
 
@@ -116,6 +117,7 @@ static int loop_new(const struct weft_loop_kind *kind, const struct weft_loop_op
         return status;
     }
     loop->has_poller = true;
+    loop->worker.is_virtual = loop->poller->is_virtual;
     status = kind_init(loop, options->kind);
     if (status < 0) {
         (void)weft_loop_close(loop); /* lets go what the inits have scheduled, which holds references */
@@ -391,6 +393,11 @@ int weft_loop_get_counters(const struct weft_loop *loop, struct weft_loop_counte
     counters_out->callbacks = weft_atomic_load_relaxed(&loop->worker.run_count);
     counters_out->posts = weft_atomic_load_relaxed(&loop->worker.posted_count);
     counters_out->wakes = weft_atomic_load_relaxed(&loop->worker.wake_count);
+    counters_out->searches = weft_atomic_load_relaxed(&loop->worker.search_count);
+    counters_out->steals = weft_atomic_load_relaxed(&loop->worker.steal_count);
+    counters_out->stolen_jobs = weft_atomic_load_relaxed(&loop->worker.job_steal_count);
+    counters_out->summons = weft_atomic_load_relaxed(&loop->worker.summon_count);
+    counters_out->vain_summons = weft_atomic_load_relaxed(&loop->worker.vain_count);
     return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Turn: one iteration of a loop, in asyncio's order, and the run made of them.
  *
- *     splice the inbox → poll (asleep only if nothing is queued) → I/O behind what was queued → due timers → run the snapshot
+ *     splice the inbox → poll (asleep only if nothing is queued, nor to be stolen) → I/O behind what was queued → due timers → run the
+ *     snapshot → run stealable work, within its budget
  *
  * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS. The loop sleeps in its
  * poller and nowhere else; the inbox's word says whether it does.
@@ -11,6 +12,7 @@
 #include "lib/base/clock.h"
 #include "lib/loop/loop.h"
 #include "lib/loop/timers.h"
+#include "lib/sched/crew.h"
 #include "weft/atomic.h"
 #include "weft/status.h"
 
@@ -50,6 +52,8 @@ static bool spin_on_inbox(const struct weft_loop *loop)
 static bool spin_once(struct weft_loop *loop)
 {
     bool is_hit = spin_on_inbox(loop);
+    if (loop->worker.is_searching && crew_steal(&loop->worker))
+        is_hit = true;
     if (is_hit && !must_poll(loop))
         return true;
     return poll_now(loop, 0) != 0 || is_hit;
@@ -59,8 +63,10 @@ static bool spin_once(struct weft_loop *loop)
 static bool spin(struct weft_loop *loop, uint64_t limit_ns)
 {
     uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
+    (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
     while (loop->polled_ns < end_ns) {
         if (spin_once(loop)) {
+            crew_search_end(&loop->worker, worker_has_stealable(&loop->worker));
             worker_count(&loop->counters.spins, 1);
             loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
             return true;
@@ -79,30 +85,70 @@ static uint64_t time_to_first_timer(const struct weft_loop *loop)
     return first_ns > now_ns ? first_ns - now_ns : 0;
 }
 
-/* Sleep until I/O, a wake-up or the first timer. A post either comes before the park, which then fails, or finds it and wakes. */
-static int sleep_until_something(struct weft_loop *loop)
+/* The end of a sleep, for whatever reason. Who was summoned looks for what it was summoned for. */
+static void wake_up(struct weft_loop *loop)
 {
-    uint64_t timer_ns = time_to_first_timer(loop);
-    if (timer_ns == 0)
-        return poll_now(loop, 0);
-    if (loop->spin_ns > 0 && spin(loop, timer_ns))
-        return 0;
-    if (!inbox_park(&loop->worker.inbox))
-        return poll_now(loop, 0);
+    struct worker *worker = &loop->worker;
+    bool is_summoned = crew_unpark(worker);
+    worker_unpark(worker);
+    if (!is_summoned || worker_search(worker))
+        return;
+    worker_count(&worker->vain_count, 1);
+    crew_search_end(worker, false);
+}
+
+static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
+{
     worker_count(&loop->counters.parks, 1);
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
-    worker_unpark(&loop->worker);
+    wake_up(loop);
     return count;
+}
+
+/* Look at the poller, and no further for other loops' work. */
+static int look_only(struct weft_loop *loop)
+{
+    crew_search_end(&loop->worker, false);
+    return poll_now(loop, 0);
+}
+
+/*
+ * Sleep until I/O, a wake-up or the first timer. A post either comes before the park, which then fails, or finds it and wakes; and so does
+ * stealable work, by the crew's own count of who is parked.
+ */
+static int sleep_until_something(struct weft_loop *loop)
+{
+    struct worker *worker = &loop->worker;
+    uint64_t timer_ns = time_to_first_timer(loop);
+    if (timer_ns == 0)
+        return look_only(loop);
+    if (loop->spin_ns > 0 && spin(loop, timer_ns))
+        return 0;
+    if (!inbox_park(&worker->inbox))
+        return look_only(loop);
+    if (crew_park(worker))
+        return sleep_in_poller(loop, timer_ns);
+    worker_unpark(worker);
+    (void)worker_search(worker);
+    return look_only(loop);
+}
+
+/* Nothing of this loop's own is queued, and it has found nothing to steal. */
+static bool is_out_of_work(struct weft_loop *loop)
+{
+    if (loop->worker.fifo.head != NULL || loop->due.next != &loop->due || loop->turn_end.head != NULL)
+        return false;
+    return !worker_has_stealable(&loop->worker) && (loop->is_stopping || !worker_search(&loop->worker));
 }
 
 static int find_work(struct weft_loop *loop, bool may_sleep)
 {
     worker_splice(&loop->worker);
-    bool is_idle = loop->worker.fifo.head == NULL && loop->due.next == &loop->due && loop->turn_end.head == NULL;
+    bool is_idle = is_out_of_work(loop);
     if (is_idle && may_sleep && !loop->is_stopping)
         return sleep_until_something(loop);
     if (is_idle || must_poll(loop))
-        return poll_now(loop, 0);
+        return look_only(loop);
     return 0;
 }
 
@@ -125,6 +171,8 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
     worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
     timers_collect(loop, loop->polled_ns);
     status = worker_run(&loop->worker);
+    if (status >= 0)
+        status = worker_run_stealable(&loop->worker);
     int end_status = loop->turn_end.head == NULL ? 0 : run_turn_end(loop);
     return status < 0 ? status : end_status;
 }

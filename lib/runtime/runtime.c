@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
+#include "lib/sched/crew.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
@@ -54,6 +55,7 @@ static int open_loop(struct weft_runtime *runtime, uint32_t index, const struct 
     each->nudge.run = nudged;
     each->cpu = runtime->options.flags & WEFT_RUNTIME_PIN_THREADS ? cpu_allowed((int)index) : -1;
     each->loop->index = index;
+    crew_join(runtime->crew, &each->loop->worker, random_next(&runtime->random));
     loop_room_set(each->loop, LOOP_ROOM_RUNTIME, &each->room);
     loop_set_spin(each->loop, runtime->spin_max_ns);
     if (task_room(each->loop) == NULL) /* also for a loop whose tasks all come from elsewhere: its close abandons them */
@@ -93,6 +95,10 @@ static int open_all(struct weft_runtime *runtime)
     runtime->main = &runtime->loops[runtime->options.main_loop];
     random_init(&runtime->random, runtime->options.seed);
     int status = runtime->driver->open(runtime);
+    if (status == 0)
+        runtime->crew = crew_create(runtime->loop_count, NULL);
+    if (status == 0 && runtime->crew == NULL)
+        status = -ENOMEM;
     if (status == 0)
         status = open_executor(runtime);
     if (status == 0)
@@ -143,6 +149,7 @@ void weft_runtime_destroy(struct weft_runtime *runtime)
         (void)runtime_shutdown_until(runtime, RUNTIME_STEP_COUNT, 0);
     for (uint32_t i = 0; runtime->loops != NULL && i < runtime->loop_count; i++)
         weft_loop_unref(runtime->loops[i].loop);
+    crew_unref(runtime->crew); /* the loops that others hold have theirs */
     weft_executor_unref(runtime->executor);
     runtime->driver->close(runtime);
     weft_free(runtime->loops);

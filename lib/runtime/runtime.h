@@ -23,6 +23,7 @@
 #include "weft/runtime.h"
 #include "weft/task.h"
 
+struct crew;
 struct sim_world;
 
 /* The steps of the end. Each may be the last one that is taken before weft_runtime_destroy(). */
@@ -82,6 +83,7 @@ struct weft_runtime {
     struct runtime_loop *loops;
     struct runtime_loop *main; /* one of them */
     struct weft_executor *executor;
+    struct crew *crew;           /* its loops steal from each other */
     struct weft_task *main_task; /* while it runs */
     bool are_others_running;     /* all loops but main have been started */
     bool is_main_started;        /* and main too, in a thread of its own */

@@ -13,6 +13,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/runtime/runtime.h"
+#include "lib/sched/crew.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
 #include "weft/status.h"
@@ -272,8 +273,11 @@ static int quiesce(struct weft_runtime *runtime)
     return -ETIMEDOUT;
 }
 
+/* Each loop closes alone: what any of them might have run goes to its own first. */
 static int close_loops(struct weft_runtime *runtime)
 {
+    if (runtime->crew != NULL)
+        crew_dissolve(runtime->crew);
     for (uint32_t i = 0; i < runtime->loop_count; i++)
         (void)weft_loop_close(runtime->loops[i].loop);
     return 0;

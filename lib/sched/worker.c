@@ -6,8 +6,13 @@
  */
 #include "lib/sched/worker.h"
 
+#include "lib/base/clock.h"
 #include "lib/base/thread.h"
+#include "lib/sched/crew.h"
 #include "weft/atomic.h"
+
+/* How much stealable work one iteration runs: a loop polls at least that often (see lib/loop/turn.c). Now and then the injector comes first. */
+enum { STEALABLE_WORKS = 61, STEALABLE_NS = 100000, INJECTOR_FIRST_EVERY = 16 };
 
 /* The static model: one instruction from the thread pointer, and no lazy allocation on first use. */
 static _Thread_local struct worker *current_worker __attribute__((tls_model("initial-exec")));
@@ -26,8 +31,9 @@ THREAD_LOCAL_ACCESSOR void worker_set_current(struct worker *worker)
 
 void worker_init(struct worker *worker, const struct parker_ops *parker)
 {
-    *worker = (struct worker){.parker = parker};
+    *worker = (struct worker){.parker = parker, .steal_first = UINT32_MAX};
     inbox_init(&worker->inbox);
+    ring_init(&worker->ring, 0);
 }
 
 /* Run what nobody will run any more: each sees a closed worker and lets go. */
@@ -90,15 +96,58 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
     weft_work_list_append(&home->fifo, &list);
 }
 
-void work_ready_stealable(struct worker *home, struct weft_work *work)
-{
-    work_ready(home, work);
-}
-
 bool worker_is_alone(const struct worker *home)
 {
-    (void)home;
+    return home->crew == NULL || weft_atomic_load_relaxed(&home->crew->is_dissolved) != 0;
+}
+
+/* The ring is full: its older half goes where every worker finds it. */
+static void spill(struct worker *worker, struct weft_work *work)
+{
+    struct weft_work_list list = {NULL, NULL, 0};
+    (void)ring_take_half(&worker->ring, &list);
+    weft_work_list_push(&list, work);
+    (void)injector_push(&worker->crew->injector, list.head, list.tail); /* it is closed only while no worker runs */
+}
+
+void work_ready_stealable(struct worker *home, struct weft_work *work)
+{
+    struct worker *worker = worker_current();
+    struct crew *crew = home->crew;
+    if (worker_is_alone(home)) {
+        work_ready(home, work);
+        return;
+    }
+    if (worker != NULL && worker->crew == crew) {
+        if (!ring_push(&worker->ring, work))
+            spill(worker, work);
+    } else if (!injector_push(&crew->injector, work, work)) {
+        work_ready(home, work);
+        return;
+    }
+    crew_notify(crew);
+}
+
+bool worker_has_work(const struct worker *worker)
+{
+    return worker->fifo.head != NULL || worker->batch.head != NULL || !inbox_is_empty(&worker->inbox) || worker_has_stealable(worker) ||
+           (worker->crew != NULL && !injector_is_empty(&worker->crew->injector));
+}
+
+bool worker_search(struct worker *worker)
+{
+    if (!crew_search_begin(worker))
+        return false;
+    if (!crew_steal(worker))
+        return false;
+    crew_search_end(worker, true);
     return true;
+}
+
+static int run_one(struct worker *worker, struct weft_work *work)
+{
+    worker_count(&worker->run_count, 1);
+    return worker->is_measured ? worker->parker->measure(worker, work) : work->run(work);
 }
 
 int worker_run(struct worker *worker)
@@ -107,16 +156,47 @@ int worker_run(struct worker *worker)
     worker->fifo = (struct weft_work_list){NULL, NULL, 0};
     int status = 0;
     struct weft_work *work;
-    while (status >= 0 && (work = weft_work_list_pop(&worker->batch)) != NULL) {
-        worker_count(&worker->run_count, 1);
-        status = worker->is_measured ? worker->parker->measure(worker, work) : work->run(work);
-    }
+    while (status >= 0 && (work = weft_work_list_pop(&worker->batch)) != NULL)
+        status = run_one(worker, work);
     if (worker->batch.head != NULL) { /* fatal: the rest goes back in front */
         weft_work_list_append(&worker->batch, &worker->fifo);
         worker->fifo = worker->batch;
     }
     worker->batch = (struct weft_work_list){NULL, NULL, 0};
     return status;
+}
+
+static struct weft_work *next_stealable(struct worker *worker, int count)
+{
+    struct weft_work *work = worker->taken;
+    worker->taken = NULL;
+    if (work != NULL)
+        return work;
+    if (count % INJECTOR_FIRST_EVERY == INJECTOR_FIRST_EVERY - 1)
+        (void)crew_refill(worker);
+    work = ring_pop(&worker->ring);
+    return work == NULL && crew_refill(worker) ? ring_pop(&worker->ring) : work;
+}
+
+int worker_run_stealable(struct worker *worker)
+{
+    uint64_t start = clock_ticks();
+    int status = 0;
+    for (int count = 0; status >= 0 && count < STEALABLE_WORKS; count++) {
+        struct weft_work *work = next_stealable(worker, count);
+        if (work == NULL)
+            break;
+        status = run_one(worker, work);
+        if (!worker->is_virtual && clock_ticks() - start >= clock_ticks_in(STEALABLE_NS))
+            break;
+    }
+    return status;
+}
+
+void worker_fini(struct worker *worker)
+{
+    crew_unref(worker->crew);
+    worker->crew = NULL;
 }
 
 void worker_close(struct worker *worker)

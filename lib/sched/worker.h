@@ -3,7 +3,8 @@
  *
  * A worker runs `weft_work` and knows no task, timer or descriptor. It sleeps in something that it was given (parker_ops), which is the
  * loop. Only its owner, the thread that runs it, touches the FIFO; everybody else goes through the inbox, whose one word is also the
- * protocol of falling asleep (lib/lockfree/inbox.h).
+ * protocol of falling asleep (lib/lockfree/inbox.h). What may be stolen is in the ring, where the other workers of its crew (lib/sched/crew.h)
+ * find it.
  */
 #ifndef LIB_SCHED_WORKER_H
 #define LIB_SCHED_WORKER_H
@@ -11,10 +12,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/random.h"
 #include "lib/lockfree/inbox.h"
+#include "lib/lockfree/ring.h"
 #include "weft/atomic.h"
 #include "weft/work.h"
 
+struct crew;
+struct weft_job_stack;
 struct worker;
 
 /* Something to sleep in. */
@@ -30,11 +35,27 @@ struct worker {
     struct weft_work_list batch; /* the rest of the present snapshot */
     const struct parker_ops *parker;
     bool is_measured;
-    uint64_t run_count;    /* works run */
-    uint64_t posted_count; /* works that came through the inbox */
-    uint64_t owed_count;   /* wake-ups that were sent or are about to be: parks that somebody else ended */
-    uint64_t wake_count;   /* wake-ups that have arrived, written by the wakers */
+    bool is_virtual;         /* its time is not the processor's, so that budgets count works only */
+    bool is_searching;       /* counted in crew.idle; the owner's */
+    struct weft_work *taken; /* a stolen job: runs first among what is stealable */
+    struct crew *crew;       /* NULL: alone */
+    uint32_t crew_index;
+    uint32_t steal_first; /* the index of the worker to look at first, once; UINT32_MAX: any */
+    uint64_t asked_ticks; /* when a job stack was last asked for jobs */
+    struct random random;
+    uint64_t run_count;          /* works run */
+    uint64_t posted_count;       /* works that came through the inbox */
+    uint64_t owed_count;         /* wake-ups that were sent or are about to be: parks that somebody else ended */
+    uint64_t search_count;       /* searches begun by itself */
+    uint64_t steal_count;        /* works taken from other rings */
+    uint64_t job_steal_count;    /* jobs taken from other stacks */
+    uint64_t vain_count;         /* summons that found nothing left */
+    uint64_t wake_count;         /* wake-ups that have arrived, written by the wakers */
+    uint64_t summon_count;       /* atomic: of these, those to come and steal; written by who summons */
+    struct weft_job_stack *jobs; /* atomic: of the fiber that runs here; NULL if it has none */
+    uint32_t idle_state;         /* atomic: see crew.c */
     struct inbox inbox;
+    struct ring ring;
 };
 
 /*
@@ -84,7 +105,12 @@ void work_ready(struct worker *home, struct weft_work *work);
 void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_work *last, size_t count);
 
 /*
- * As work_ready() for a work that any loop of home's crew may run.
+ * The same door for a work that any worker of home's crew may run:
+ *
+ *     caller                  goes to                                                            wakes
+ *     a loop of the crew      its ring; if that is full, the older half to the injector          one parked loop, if none searches
+ *     anybody else            the injector                                                       the same
+ *     anybody                 as pinned, if home has no crew or it is dissolved                  as pinned
  *
  * thread:  any
  * memory:  as work_ready()
@@ -92,7 +118,7 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
 void work_ready_stealable(struct worker *home, struct weft_work *work);
 
 /*
- * True if `home` shares its work with nobody: what is stealable is as good as pinned.
+ * True if `home` shares its work with nobody, or no longer: what is stealable is as good as pinned.
  *
  * thread:  any
  */
@@ -155,14 +181,30 @@ static inline void worker_splice(struct worker *worker)
 }
 
 /*
- * True if something waits to be run.
+ * True if something stealable waits here.
  *
  * thread:  the owner's
  */
-static inline bool worker_has_work(const struct worker *worker)
+static inline bool worker_has_stealable(const struct worker *worker)
 {
-    return worker->fifo.head != NULL || worker->batch.head != NULL || !inbox_is_empty(&worker->inbox);
+    return worker->taken != NULL || ring_count(&worker->ring) > 0;
 }
+
+/*
+ * True if something waits to be run, in the injector too.
+ *
+ * thread:  the owner's
+ */
+bool worker_has_work(const struct worker *worker);
+
+/*
+ * Look for work that others have, once. What is found is stealable work of this worker then. If nothing is, the search may still be under
+ * way: crew_park() or crew_search_end() end it.
+ *
+ * thread:  the owner's
+ * returns: true if something was found
+ */
+bool worker_search(struct worker *worker);
 
 /*
  * Run what is in the FIFO now, and not what it queues meanwhile. A fatal status ends the run at once; the rest stays queued, in front.
@@ -173,11 +215,27 @@ static inline bool worker_has_work(const struct worker *worker)
 int worker_run(struct worker *worker);
 
 /*
+ * Run stealable work, the oldest first, until there is none here or the budget is spent: so many works, or so much time, that the pinned
+ * ones, I/O and timers come to their turn. A fatal status ends it at once.
+ *
+ * thread:  the owner's
+ * returns: 0, or the fatal status
+ */
+int worker_run_stealable(struct worker *worker);
+
+/*
  * Refuse posts from now on and run what is left, which must only let go (see work_ready()).
  *
  * thread:  the owner's, while the loop does not run
  */
 void worker_close(struct worker *worker);
+
+/*
+ * Leave the crew, in the end.
+ *
+ * thread:  the one that frees it
+ */
+void worker_fini(struct worker *worker);
 
 /*
  * True once worker_close() has begun.
