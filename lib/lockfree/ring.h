@@ -77,6 +77,16 @@ size_t ring_take_half(struct ring *ring, struct weft_work_list *list);
 size_t ring_steal(struct ring *victim, struct ring *own);
 
 /*
+ * How many there are, roughly, without an order. It may be nonsense while others are at it, but is 0 for a ring that nobody touches.
+ *
+ * thread:  any
+ */
+static inline size_t ring_count_hint(const struct ring *ring)
+{
+    return (size_t)(weft_atomic_load_relaxed(&ring->tail) - weft_atomic_load_relaxed(&ring->head));
+}
+
+/*
  * How many there are: exact for the owner when nobody steals, else a hint that was true at some moment. Sequentially consistent, for who has
  * announced that he goes to sleep.
  *

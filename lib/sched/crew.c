@@ -229,6 +229,19 @@ bool crew_steal(struct worker *worker)
     return false;
 }
 
+bool crew_might_give(const struct worker *worker)
+{
+    const struct crew *crew = worker->crew;
+    if (crew == NULL || injector_count_hint(&crew->injector) > 0)
+        return crew != NULL;
+    for (uint32_t i = 0; i < crew->count; i++) {
+        const struct worker *victim = crew->workers[i];
+        if (victim != worker && (ring_count_hint(&victim->ring) > 0 || weft_atomic_load_relaxed(&victim->jobs) != NULL))
+            return true;
+    }
+    return false;
+}
+
 /* True if there is something to steal. Fibers that compute are asked for something: the next push finds this worker parked. */
 static bool crew_has_work(struct crew *crew)
 {

@@ -97,6 +97,14 @@ static inline bool crew_is_hungry(const struct crew *crew)
 }
 
 /*
+ * True if a search might find something: a hint from plain looks, so that a loop which only serves I/O writes nothing that others read each
+ * time it has nothing to do.
+ *
+ * thread:  the worker's
+ */
+bool crew_might_give(const struct worker *worker);
+
+/*
  * Begin to search. False if `worker` is alone, or half of the crew searches already.
  *
  * thread:  the worker's

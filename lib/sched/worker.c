@@ -136,6 +136,8 @@ bool worker_has_work(const struct worker *worker)
 
 bool worker_search(struct worker *worker)
 {
+    if (!worker->is_searching && !crew_might_give(worker))
+        return false;
     if (!crew_search_begin(worker))
         return false;
     if (!crew_steal(worker))
