@@ -75,6 +75,25 @@ int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options
 int weft_loop_create_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
 
 /*
+ * The same for a stealable fiber, see weft_loop_spawn(): any loop of the runtime runs it, and after each of the calls below it may be
+ * another one.
+ *
+ * thread:  any
+ * memory:  as weft_loop_spawn()
+ * returns: as that
+ */
+int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out);
+
+/*
+ * The errno of the thread that runs here now. A stealable fiber uses this in place of `errno` once it has awaited anything: C libraries
+ * declare the function behind that name as one without side effects that always gives the same address (glibc: `const`), so a compiler
+ * may go on using the address that it got in another thread, before the fiber was moved.
+ *
+ * thread:  any
+ */
+int weft_errno(void);
+
+/*
  * Wait until `future` is done; one that is done already is not waited for. `value_out` may be NULL.
  *
  * thread:  a fiber

@@ -2,7 +2,8 @@
  * Task: a coroutine under way on a loop, and the lifetime support that lets others bring tasks of their own.
  *
  * Life cycle: weft_loop_create_task() → its first step is queued → it runs, waits, runs … on its home loop → it ends, and its waiters
- * get its result → weft_task_unref(). The loop holds a reference to every task that has not ended, so nobody else must.
+ * get its result → weft_task_unref(). The loop holds a reference to every task that has not ended, so nobody else must. A task that was
+ * made by weft_loop_spawn() is stealable: it runs on whatever loop of the runtime has time.
  *
  *     struct weft_task *task;
  *     if (weft_loop_create_task(loop, coro, NULL, &task) == 0) {
@@ -77,7 +78,8 @@ struct weft_task {
     uint64_t number; /* of the default name; 0 if it has a name */
     char *name;
     uint32_t is_entered; /* current on some loop */
-    uint32_t reserved;
+    uint32_t ran_on;     /* index of the loop where it was current last */
+    uint64_t parent_id;  /* of the task that forked it; 0 if none */
 };
 
 /* How a task is made. Start with WEFT_TASK_OPTIONS. */
@@ -124,6 +126,25 @@ int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const 
  */
 int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
                                      struct weft_task **task_out);
+
+/*
+ * Create a stealable task: any loop of the runtime that `loop`, its home, belongs to may run each of its steps. Past the factory.
+ *
+ * Its steps come one after the other, each seeing what the one before did; in which order it runs beside other tasks, and where, is not
+ * promised, and an await that does not wait moves it too. What is bound to a loop's thread is reached as from anywhere: through futures,
+ * the …_threadsafe calls, and streams. While it sleeps, waits with a timeout or is in a group, it stays on the loop where that began. Its
+ * coroutine promises in return not to keep across an await (a join is one)
+ *
+ * - which loop or thread runs it, or the address or value of a thread-local: in C even `errno` is one, read it by weft_errno()
+ * - a lock that belongs to a thread, a pthread mutex for one
+ *
+ * On a loop without a runtime, and from the shutdown on, it runs at its home.
+ *
+ * thread:  any
+ * memory:  as weft_loop_create_task()
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED
+ */
+int weft_loop_spawn(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out);
 
 /*
  * Create a task past the factory, as a factory does.
@@ -228,6 +249,21 @@ struct weft_context *weft_task_get_context(const struct weft_task *task);
 size_t weft_task_get_name(const struct weft_task *task, char *buf, size_t buf_bytes);
 
 /*
+ * The index, in its runtime, of the loop that executed its last step; its home's before the first.
+ *
+ * thread:  any; it may be old when it is told
+ */
+uint32_t weft_task_ran_on(const struct weft_task *task);
+
+/*
+ * The id of the task that forked this one: a stolen job is a child of the task that was to run it.
+ *
+ * thread:  any
+ * returns: 0 if it is no child, or its parent was not registered then
+ */
+uint64_t weft_task_parent_id(const struct weft_task *task);
+
+/*
  * Give it a name.
  *
  * thread:  the loop's thread
@@ -277,7 +313,7 @@ void weft_unregister_task(struct weft_task *task);
  * thread:  the loop's thread
  * memory:  task stays borrowed until weft_leave_task()
  * returns: 0; -EINVAL; WEFT_ETASKBUSY if any task is entered on `loop`, or `task` is elsewhere; WEFT_ENOTRUNNINGLOOP; WEFT_EFORBIDDEN for a
- *          task of the library's whose home is another loop
+ *          task of the library's that is stealable, or whose home is another loop, unless it is in a step on `loop`
  */
 int weft_enter_task(struct weft_loop *loop, struct weft_task *task);
 

@@ -13,6 +13,7 @@
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
 #include "lib/task/stack.h"
+#include "lib/task/task.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -298,4 +299,10 @@ int weft_yield(void)
 {
     struct fiber *fiber = fiber_here();
     return fiber == NULL ? WEFT_ENOFIBER : fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, 0);
+}
+
+int fiber_pause(void)
+{
+    struct fiber *fiber = fiber_here();
+    return fiber == NULL ? WEFT_ENOFIBER : fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, TASK_SHIELDED);
 }

@@ -12,8 +12,8 @@
  *      waiter      the newest one while pending; `older` leads to those before. NULL once done
  *
  * A load that finds a done bit may use the result. The word is never stale for one who holds the lock. Whoever sets a done bit owns the
- * list of waiters from then on and queues each on its own loop, the waiters of one loop as one batch; after that it does not touch the
- * future but through the caller's reference.
+ * list of waiters from then on and queues each on its own loop, the pinned waiters of one loop as one batch, the stealable ones one by one;
+ * after that it does not touch the future but through the caller's reference.
  */
 #include "lib/task/future.h"
 
@@ -126,15 +126,23 @@ static struct waiter *waiters_in_order(struct weft_future *future, struct waiter
     return oldest;
 }
 
-/* Queue the waiters of the first one's loop as one batch. Returns those that are left, in order. */
+/*
+ * Queue the waiters of the first one's loop as one batch, or the first one alone if it is stealable. Returns those that are left, in order.
+ * Nothing of what was queued is touched again: it may have been run already, on another loop, and be gone.
+ */
 static struct waiter *wake_one_loop(struct waiter *oldest)
 {
     struct weft_loop *loop = oldest->loop;
+    if (oldest->is_stealable) {
+        struct waiter *others = oldest->newer;
+        work_ready_stealable(&loop->worker, &oldest->work);
+        return others;
+    }
     struct waiter *rest = NULL, **rest_end = &rest;
     struct weft_work_list batch = {NULL, NULL, 0};
     for (struct waiter *waiter = oldest, *next; waiter != NULL; waiter = next) {
         next = waiter->newer;
-        if (waiter->loop == loop) {
+        if (waiter->loop == loop && !waiter->is_stealable) {
             weft_work_list_push(&batch, &waiter->work);
         } else {
             *rest_end = waiter;

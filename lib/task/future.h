@@ -32,6 +32,7 @@ struct waiter {
     struct waiter *older, *newer;
     struct weft_loop *loop; /* where it is queued; NULL: its work is run by the completer, at once */
     bool is_callback;       /* a struct done_callback, which needs the future when it runs */
+    bool is_stealable;      /* any loop of its crew may run it */
 };
 
 /*

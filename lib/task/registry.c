@@ -136,17 +136,12 @@ void task_set_current(struct weft_loop *loop, struct weft_task *task)
         id = weft_atomic_load_relaxed(&task->id);
         id = id != 0 ? id : UINT64_MAX;
         weft_atomic_store_relaxed(&task->is_entered, 1);
+        weft_atomic_store_relaxed(&task->ran_on, loop->index);
     }
     if (loop->execution.task != NULL)
         weft_atomic_store_relaxed(&((struct weft_task *)loop->execution.task)->is_entered, 0);
     loop->execution.task = task;
     weft_atomic_store_relaxed(&loop->execution.task_id, id);
-}
-
-/* A task of ours is current where its home steps it, and nowhere else. */
-static bool is_foreign(const struct weft_loop *loop, const struct weft_task *task)
-{
-    return task_is_stepped_at_home(task) && task->future.loop != loop;
 }
 
 static int check_running(struct weft_loop *loop)
@@ -161,7 +156,7 @@ int weft_enter_task(struct weft_loop *loop, struct weft_task *task)
     int status = check_running(loop);
     if (status < 0 || task == NULL)
         return status < 0 ? status : -EINVAL;
-    if (is_foreign(loop, task))
+    if (!task_may_enter(task, loop))
         return WEFT_EFORBIDDEN;
     uint32_t expected = 0;
     /* Claiming the task keeps it current on one loop at most (ENT-9); it hands over no memory. */
@@ -187,7 +182,7 @@ int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struc
     int status = check_running(loop);
     if (status < 0)
         return status;
-    if (task != NULL && is_foreign(loop, task))
+    if (task != NULL && !task_may_enter(task, loop))
         return WEFT_EFORBIDDEN;
     struct weft_task *previous = loop->execution.task;
     uint32_t expected = 0;

@@ -31,8 +31,13 @@ struct task_room *task_room(struct weft_loop *loop);
 /* The next number for a default name; `room` NULL for a thread that runs no loop. thread: the room's */
 uint64_t task_number_next(struct task_room *room);
 
-/* True if `task` is stepped by its home loop, as ours are: no other loop may enter it (ENT-9). thread: any */
-bool task_is_stepped_at_home(const struct weft_task *task);
+/*
+ * True if `loop`, which runs in this thread, may enter `task`. A task of ours is entered where it is stepped, and at its home unless it is
+ * stealable or on a visit elsewhere (ENT-9).
+ *
+ * thread:  the loop's
+ */
+bool task_may_enter(const struct weft_task *task, const struct weft_loop *loop);
 
 /* Say that `task` is current on `loop`; NULL: that none is. What enter, leave and swap do once they have checked. thread: the loop's */
 void task_set_current(struct weft_loop *loop, struct weft_task *task);
@@ -42,6 +47,76 @@ static inline struct weft_task *task_get_current(const struct weft_loop *loop)
 {
     return loop->execution.task;
 }
+
+/* ---- where a task runs ---------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The flag of a WEFT_CORO_YIELD that delivers no cancellation: what was asked for stays due at the next suspension. See fiber_pause().
+ */
+#define TASK_SHIELDED (1u << 31)
+
+/*
+ * Hold `task` on `loop`: from its next suspension on it is resumed there and nowhere else, as a pinned one. Holding nests. A task that is
+ * not ours (or NULL) never moves, and is left as it is.
+ *
+ * thread:  the one that steps the task
+ */
+void task_hold(struct weft_task *task, struct weft_loop *loop);
+
+/*
+ * End one task_hold(). After the last one it is resumed at home, or, if it is stealable, anywhere.
+ *
+ * thread:  the one that steps the task
+ */
+void task_unhold(struct weft_task *task);
+
+/* The loop that `task` is held on; NULL if on none. thread: the one that steps the task */
+struct weft_loop *task_held_on(const struct weft_task *task);
+
+/* True if any loop may step it while it is not held. thread: any */
+bool task_is_stealable(const struct weft_task *task);
+
+/*
+ * A cancellation that was delivered where it could not be told is due again, at the next suspension. It is not counted again.
+ *
+ * thread:  the one that steps the task
+ */
+void task_rearm_cancel(struct weft_task *task);
+
+/* ---- tasks of stolen jobs ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A stealable task of `coro` with `loop` as its home, neither registered nor queued, with one reference for the caller and one for its run.
+ * `parent` may be NULL.
+ *
+ * thread:  any
+ * memory:  coro, and the reference on `context` (may be NULL), belong to the task, unless this fails
+ * returns: 0; -ENOMEM
+ */
+int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_context *context, const struct weft_task *parent,
+                    struct weft_task **task_out);
+
+/*
+ * Give a child that was made in advance its context, whose reference it takes over, and its parent.
+ *
+ * thread:  the one that made it, before its first step
+ */
+void task_adopt(struct weft_task *task, struct weft_context *context, const struct weft_task *parent);
+
+/*
+ * The work whose run is the first step, on the loop that runs it. The task is registered only if it blocks there (REG-5). To be run
+ * once, by a loop or through work_ready…().
+ *
+ * thread:  the one that made it
+ */
+struct weft_work *task_first_work(struct weft_task *task);
+
+/*
+ * Undo task_make_child(): both references go, and the coroutine is closed.
+ *
+ * thread:  the one that made it
+ */
+void task_drop_unstarted(struct weft_task *task);
 
 /* As weft_register_task() for a task that nobody else knows yet. thread: any */
 int registry_add(struct weft_task *task);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/task/task.h"
+#include "weft/atomic.h"
 #include "weft/context.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -47,6 +48,7 @@ int weft_task_init(struct weft_task *task, struct weft_loop *loop, const struct 
     future_setup(&task->future, loop, &task_future_ops, FUTURE_IS_TASK);
     task->future.context = weft_context_ref(context);
     task->ops = ops;
+    task->ran_on = loop->index;
     task->number = task_number_next(loop_is_here(loop) ? task_room(loop) : NULL);
     return 0;
 }
@@ -103,6 +105,16 @@ int weft_task_uncancel(struct weft_task *task)
 struct weft_coro *weft_task_get_coro(const struct weft_task *task)
 {
     return task != NULL && task_has(task, get_coro) ? task->ops->get_coro(task) : NULL;
+}
+
+uint64_t weft_task_parent_id(const struct weft_task *task)
+{
+    return task == NULL ? 0 : task->parent_id;
+}
+
+uint32_t weft_task_ran_on(const struct weft_task *task)
+{
+    return task == NULL ? 0 : weft_atomic_load_relaxed(&task->ran_on);
 }
 
 struct weft_context *weft_task_get_context(const struct weft_task *task)
