@@ -1,0 +1,35 @@
+/*
+ * Fibonacci numbers: a fork for each addition, so that the time is all cost of forks.
+ */
+#include "bench/fork_join/serial.h"
+#include "bench/fork_join/workload.h"
+#include "weft/job.h"
+
+WEFT_JOB(long, fib, int, n)
+{
+    if (n < 2)
+        return n;
+    long left = WEFT_FORK(fib, n - 1);
+    long right = WEFT_CALL(fib, n - 2);
+    left = WEFT_JOIN(fib, left);
+    return left + right;
+}
+
+static int fib_job_run(int size, uint64_t *result_out)
+{
+    long result = 0;
+    int status = WEFT_RUN(fib, size, &result);
+    *result_out = (uint64_t)result;
+    return status;
+}
+
+const struct workload fib_workload = {
+    .name = "fib",
+    .size = 38,
+    .quick_size = 24,
+    .repeats = 1,
+    .expected = 39088169,
+    .quick_expected = 46368,
+    .serial = fib_serial,
+    .job = fib_job_run,
+};

@@ -1,0 +1,44 @@
+/*
+ * The product of two matrices: four jobs, one for each quarter, and again for the other half of the sums.
+ */
+#include "bench/fork_join/matmul.h"
+#include "bench/fork_join/serial.h"
+#include "bench/fork_join/workload.h"
+#include "weft/job.h"
+
+WEFT_JOB(int, multiply, struct matmul, part)
+{
+    if (part.size == MATMUL_BLOCK) {
+        matmul_block(&part);
+        return 0;
+    }
+    for (int inner = 0; inner < 2; inner++) {
+        for (int i = 0; i < 3; i++)
+            (void)WEFT_FORK(multiply, matmul_quarter(&part, i / 2, i % 2, inner));
+        (void)WEFT_CALL(multiply, matmul_quarter(&part, 1, 1, inner));
+        for (int i = 0; i < 3; i++)
+            (void)WEFT_JOIN(multiply, 0);
+    }
+    return 0;
+}
+
+static int matmul_job_run(int size, uint64_t *result_out)
+{
+    int result = 0;
+    int status = WEFT_RUN(multiply, matmul_all(size), &result);
+    *result_out = (uint64_t)result;
+    return status;
+}
+
+const struct workload matmul_workload = {
+    .name = "matmul",
+    .size = MATMUL_MAX,
+    .quick_size = 128,
+    .repeats = 1,
+    .expected = 0,
+    .quick_expected = 0,
+    .serial = matmul_serial,
+    .job = matmul_job_run,
+    .prepare = matmul_prepare,
+    .check = matmul_check,
+};

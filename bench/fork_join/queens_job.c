@@ -1,0 +1,46 @@
+/*
+ * In how many ways do n queens leave each other alone? A job for each queen that can be placed, with a board of its own.
+ */
+#include "bench/fork_join/queens.h"
+#include "bench/fork_join/serial.h"
+#include "bench/fork_join/workload.h"
+#include "weft/job.h"
+
+/*
+ * Forks in a loop need no array for their values: a fork that had to run at once gives its result and its join gives back what it is
+ * handed; any other gives 0 and its join the result. So each job is counted once.
+ */
+WEFT_JOB(uint64_t, place, struct queens, board)
+{
+    uint64_t ways = 0;
+    int forks = 0;
+    if (board.count == board.size)
+        return 1;
+    for (int column = 0; column < board.size; column++)
+        if (queens_are_safe(&board, column)) {
+            struct queens next = board;
+            next.column[next.count++] = (signed char)column;
+            ways += WEFT_FORK(place, next);
+            forks++;
+        }
+    for (; forks > 0; forks--)
+        ways += WEFT_JOIN(place, 0);
+    return ways;
+}
+
+static int queens_job_run(int size, uint64_t *result_out)
+{
+    struct queens board = {.size = size};
+    return WEFT_RUN(place, board, result_out);
+}
+
+const struct workload queens_workload = {
+    .name = "queens",
+    .size = 12,
+    .quick_size = 8,
+    .repeats = 1,
+    .expected = 14200,
+    .quick_expected = 92,
+    .serial = queens_serial,
+    .job = queens_job_run,
+};

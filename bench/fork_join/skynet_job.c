@@ -1,0 +1,49 @@
+/*
+ * Skynet: a job for each node of the tree, ten of them open at once, and next to nothing to do in each.
+ */
+#include "bench/fork_join/serial.h"
+#include "bench/fork_join/workload.h"
+#include "weft/job.h"
+
+enum { CHILDREN = 10 };
+
+struct leaves {
+    uint64_t first;
+    int count; /* a power of ten */
+};
+
+static inline struct leaves part_of(struct leaves leaves, int index)
+{
+    int count = leaves.count / CHILDREN;
+    return (struct leaves){leaves.first + (uint64_t)index * (uint64_t)count, count};
+}
+
+/* A fork's value and its join's add up to the job's result: see queens_job.c. */
+WEFT_JOB(uint64_t, add_up, struct leaves, leaves)
+{
+    uint64_t sum = 0;
+    if (leaves.count == 1)
+        return leaves.first;
+    for (int i = 0; i < CHILDREN - 1; i++)
+        sum += WEFT_FORK(add_up, part_of(leaves, i));
+    sum += WEFT_CALL(add_up, part_of(leaves, CHILDREN - 1));
+    for (int i = 0; i < CHILDREN - 1; i++)
+        sum += WEFT_JOIN(add_up, 0);
+    return sum;
+}
+
+static int skynet_job_run(int size, uint64_t *result_out)
+{
+    return WEFT_RUN(add_up, ((struct leaves){0, size}), result_out);
+}
+
+const struct workload skynet_workload = {
+    .name = "skynet",
+    .size = 1000000,
+    .quick_size = 1000,
+    .repeats = 20,
+    .expected = 499999500000,
+    .quick_expected = 499500,
+    .serial = skynet_serial,
+    .job = skynet_job_run,
+};
