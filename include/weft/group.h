@@ -11,6 +11,8 @@
  *
  * Leaving the group waits for its tasks. The first one that fails cancels the others and the task that holds the group; leaving then
  * gives WEFT_EGROUP, and weft_group_failure() tells what failed.
+ *
+ * A group and its tasks live on the loop where it was entered. A stealable fiber stays on that loop from enter to exit.
  */
 #ifndef WEFT_GROUP_H
 #define WEFT_GROUP_H

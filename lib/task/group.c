@@ -2,8 +2,8 @@
  * Task group: a fiber's tasks that end with it.
  *
  * Members are linked while they run; room for its failure is made as each comes, so that recording one cannot fail, and leaving needs
- * no memory. All of it happens on one loop, that of the fiber that entered. The state only moves on: open, ending (a failure or cancel
- * has come), over.
+ * no memory. All of it happens on one loop, that of the fiber that entered, which is held there until it has left. The state only moves
+ * on: open, ending (a failure or cancel has come), over.
  */
 #include "weft/group.h"
 
@@ -35,6 +35,7 @@ int weft_group_enter(struct weft_group *group)
         return WEFT_ENOTASK;
     bool is_cancelled = group->state == GROUP_UNUSED && group->is_cancelled;
     *group = (struct weft_group){.loop = weft_get_running_loop(), .parent = parent, .state = GROUP_OPEN};
+    task_hold(parent, group->loop);
     return is_cancelled ? weft_group_cancel(group) : 0;
 }
 
@@ -267,6 +268,7 @@ int weft_group_exit(struct weft_group *group, int status)
         group_forget(group);
     group->state = GROUP_OVER;
     int outcome = drained < 0 ? drained : group_outcome(group, status);
+    task_unhold(group->parent);
     if (outcome != WEFT_EGROUP)
         weft_group_fini(group);
     return outcome;

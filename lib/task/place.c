@@ -37,7 +37,10 @@ int fiber_visit(struct fiber_visit *visit, struct weft_loop *loop)
 {
     if (!fiber_is_here())
         return WEFT_ENOFIBER;
-    struct weft_task *task = task_get_current(weft_get_running_loop());
+    struct weft_loop *here = weft_get_running_loop();
+    if (here != loop && (here->worker.crew == NULL || here->worker.crew != loop->worker.crew))
+        return WEFT_EWRONGTHREAD;
+    struct weft_task *task = task_get_current(here);
     *visit = (struct fiber_visit){.task = task, .held_on = task_held_on(task)};
     task_hold(task, loop);
     if (loop_is_here(loop))

@@ -3,13 +3,16 @@
  *
  * A fiber's sleep lives in its own frame, timer and future both; nothing is allocated. That is sound since nobody else holds the future
  * when the frame goes: the wait is detached, so that a canceller lets go of it before the fiber runs on, fiber_await_frame() waits for a
- * third party's task to do the same, and a fiber that is closed returns through here. What a coroutine without a stack sleeps on is allocated, and holds a reference to itself while its timer is armed.
+ * third party's task to do the same, and a fiber that is closed returns through here. A stealable fiber is held meanwhile on the loop that
+ * its timer is armed on, so that firing, stopping and going on all happen in one thread. What a coroutine without a stack sleeps on is
+ * allocated, and holds a reference to itself while its timer is armed.
  */
 #include <errno.h>
 
 #include "lib/loop/loop.h"
 #include "lib/task/fiber.h"
 #include "lib/task/future.h"
+#include "lib/task/task.h"
 #include "weft/memory.h"
 #include "weft/status.h"
 
@@ -27,13 +30,8 @@ static int frame_fired(void *arg)
     return 0;
 }
 
-int weft_sleep(int64_t delay_ns)
+static int sleep_in_frame(struct weft_loop *loop, int64_t delay_ns)
 {
-    if (!fiber_is_here())
-        return WEFT_ENOFIBER;
-    if (delay_ns <= 0)
-        return weft_yield();
-    struct weft_loop *loop = weft_get_running_loop();
     struct sleeper sleeper = {.future.loop = NULL};
     future_setup(&sleeper.future, loop, NULL, 0);
     weft_timer_init(&sleeper.timer, loop, frame_fired, &sleeper);
@@ -42,6 +40,18 @@ int weft_sleep(int64_t delay_ns)
         status = fiber_await_frame(&sleeper.future);
     (void)weft_timer_stop(&sleeper.timer);
     weft_future_fini(&sleeper.future);
+    return status;
+}
+
+int weft_sleep(int64_t delay_ns)
+{
+    if (!fiber_is_here())
+        return WEFT_ENOFIBER;
+    if (delay_ns <= 0)
+        return weft_yield();
+    struct weft_task *held = fiber_hold_here();
+    int status = sleep_in_frame(weft_get_running_loop(), delay_ns);
+    task_unhold(held);
     return status;
 }
 
@@ -105,7 +115,12 @@ int weft_wait_for(struct weft_future *future, int64_t timeout_ns, void **value_o
         return -EINVAL;
     if (timeout_ns < 0)
         return weft_await(future, value_out);
-    return timeout_ns == 0 ? wait_no_time(future, value_out) : wait_until_deadline(future, timeout_ns, value_out);
+    if (timeout_ns == 0)
+        return wait_no_time(future, value_out);
+    struct weft_task *held = fiber_hold_here();
+    int status = wait_until_deadline(future, timeout_ns, value_out);
+    task_unhold(held);
+    return status;
 }
 
 /* ---- for coroutines without a stack ------------------------------------------------------------------------------------------------- */
