@@ -160,6 +160,14 @@ static inline bool inbox_is_closed(const struct inbox *inbox);
 static inline bool inbox_is_parked(const struct inbox *inbox);
 
 /*
+ * As inbox_is_parked(), but a true is exact: the consumer is parked, or has been woken since, and once its inbox_unpark() has returned it
+ * sees what the caller wrote before. As with a poke there is no gap between, but nobody is woken.
+ *
+ * thread:  any
+ */
+static inline bool inbox_confirm_parked(struct inbox *inbox);
+
+/*
  * Admit one user post, if fewer than `max` are admitted. Internal wake-ups do not ask, and so are never refused for fullness. Never
  * admits more than `max` at once; refuses below `max` only while others that race for the last places are being refused.
  *
@@ -256,6 +264,14 @@ static inline bool inbox_is_empty(const struct inbox *inbox)
 static inline bool inbox_is_parked(const struct inbox *inbox)
 {
     return weft_atomic_load_relaxed(&inbox->head) == INBOX_HEAD_PARKED;
+}
+
+static inline bool inbox_confirm_parked(struct inbox *inbox)
+{
+    struct weft_work *head = INBOX_HEAD_PARKED;
+    /* Written though it stays the same, as in inbox_poke(). Release: the caller's flag. Pairs with the acquire in inbox_unpark(), also through
+     * the push or poke that comes between, which is a read-modify-write. */
+    return weft_atomic_cas_acq_rel(&inbox->head, &head, INBOX_HEAD_PARKED);
 }
 
 static inline bool inbox_reserve(struct inbox *inbox, uint64_t max)

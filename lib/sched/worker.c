@@ -10,6 +10,7 @@
 #include "lib/base/thread.h"
 #include "lib/sched/crew.h"
 #include "weft/atomic.h"
+#include "weft/job_stack.h"
 
 /* How much stealable work one iteration runs: a loop polls at least that often (see lib/loop/turn.c). Now and then the injector comes first. */
 enum { STEALABLE_WORKS = 61, STEALABLE_NS = 100000, INJECTOR_FIRST_EVERY = 16 };
@@ -52,6 +53,14 @@ void worker_wake(struct worker *worker)
     worker->parker->wake(worker);
     /* Release: the waker is done with the worker. Pairs with the acquire in worker_await_wakers(). */
     (void)weft_atomic_add_acq_rel(&worker->wake_count, 1);
+}
+
+void worker_call_on_jobs(struct worker *worker)
+{
+    /* Pairs with the release in worker_set_jobs(). A stack stays one as long as its loop lives, whoever has it. */
+    struct weft_job_stack *jobs = weft_atomic_load_acquire(&worker->jobs);
+    if (jobs != NULL)
+        weft_atomic_store_relaxed(&jobs->limit, NULL);
 }
 
 void worker_await_wakers(struct worker *worker)

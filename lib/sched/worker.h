@@ -15,6 +15,7 @@
 #include "lib/base/random.h"
 #include "lib/lockfree/inbox.h"
 #include "lib/lockfree/ring.h"
+#include "lib/sched/watch.h"
 #include "weft/atomic.h"
 #include "weft/work.h"
 
@@ -54,6 +55,7 @@ struct worker {
     uint64_t summon_count;       /* atomic: of these, those to come and steal; written by who summons */
     struct weft_job_stack *jobs; /* atomic: of the fiber that runs here; NULL if it has none */
     uint32_t idle_state;         /* atomic: see crew.c */
+    struct watch *watch;         /* who looks after it; NULL: nobody. Set before start */
     struct inbox inbox;
     struct ring ring;
 };
@@ -146,7 +148,39 @@ static inline void worker_unpark(struct worker *worker)
 {
     if (!inbox_unpark(&worker->inbox))
         worker->owed_count++;
+    if (worker->watch != NULL)
+        watch_unparked(worker->watch);
 }
+
+/*
+ * Say that the fiber which runs here now has `jobs`, or, by NULL, that none with jobs runs here any more.
+ *
+ * thread:  the owner's
+ */
+static inline void worker_set_jobs(struct worker *worker, struct weft_job_stack *jobs)
+{
+    /* Release: the stack's contents. Pairs with the acquire of who looks for something to steal, and with the monitor's. */
+    weft_atomic_store_release(&worker->jobs, jobs);
+    if (jobs != NULL && worker->watch != NULL)
+        watch_computing(worker->watch);
+}
+
+/*
+ * True if a fiber with jobs runs here. A hint: it may be stale in both directions.
+ *
+ * thread:  any
+ */
+static inline bool worker_is_computing(const struct worker *worker)
+{
+    return weft_atomic_load_relaxed(&worker->jobs) != NULL;
+}
+
+/*
+ * Have the fiber that computes here, if one does, see at its next fork who wants what. It may be another one by then, which is as good.
+ *
+ * thread:  any, while the loops live whose fibers run here
+ */
+void worker_call_on_jobs(struct worker *worker);
 
 /*
  * Wait until each wake-up that is owed has arrived. Once the worker is closed, no other thread touches what it slept in after that.
