@@ -314,7 +314,7 @@ struct weft_exception {
     size_t size; /* sizeof(struct weft_exception) as the reporter knew it */
     const char *message;
     int status;
-    uint64_t duration_ns; /* of a slow callback, in debug mode */
+    uint64_t duration_ns; /* of a slow callback, in debug mode; so far, of one that has not returned */
     struct weft_handle *handle;
     struct weft_future *future;
     struct weft_task *task;
@@ -324,7 +324,7 @@ struct weft_exception {
 /*
  * Handle a report. A status below 0 makes the default handler report "unhandled error in exception handler".
  *
- * thread:  the one that calls weft_loop_call_exception_handler()
+ * thread:  the one that calls weft_loop_call_exception_handler(): the runtime's own for "a callback has not returned" (weft/runtime.h)
  */
 typedef int weft_exception_handler_fn(struct weft_loop *loop, const struct weft_exception *exception, void *arg);
 
@@ -332,7 +332,7 @@ typedef int weft_exception_handler_fn(struct weft_loop *loop, const struct weft_
  * Install `handler`, or the default one for NULL.
  *
  * thread:  the loop's thread, or the preparing one while it does not run
- * memory:  arg stays borrowed until the next call
+ * memory:  arg stays borrowed until the next call; of a loop in a runtime, until its run has ended, for another thread may be reporting
  * returns: 0; -EINVAL; WEFT_EWRONGTHREAD
  */
 int weft_loop_set_exception_handler(struct weft_loop *loop, weft_exception_handler_fn *handler, void *arg);

@@ -22,6 +22,7 @@
 enum loop_room {
     LOOP_ROOM_TASK,
     LOOP_ROOM_FIBER,
+    LOOP_ROOM_JOB,
     LOOP_ROOM_EXECUTOR,
     LOOP_ROOM_NET,
     LOOP_ROOM_RUNTIME,
@@ -73,8 +74,9 @@ struct weft_loop {
     struct loop_execution execution;
     struct loop_room_state *rooms[LOOP_ROOM_COUNT];
     struct weft_loop_counters counters;
-    weft_exception_handler_fn *exception_handler;
-    void *exception_arg;
+    uint32_t exception_version;                   /* atomic: odd while the next two are written; see report.c */
+    weft_exception_handler_fn *exception_handler; /* atomic */
+    void *exception_arg;                          /* atomic */
     const struct weft_loop_kind *kind;
     const struct weft_transport_ops *transport_ops;
     void *tables; /* the laid-over tables, one block */
