@@ -43,7 +43,7 @@ enum weft_runtime_driver {
 #define WEFT_RUNTIME_PIN_THREADS   1u /* bind each loop's thread to a processor; the thread of weft_runtime_run() is left alone */
 #define WEFT_RUNTIME_HANDLE_SIGINT 2u /* while main runs, the first SIGINT cancels it, the second ends the run at once */
 
-/* How a runtime is made. Start with WEFT_RUNTIME_OPTIONS; zeros are defaults. */
+/* How a runtime is made. Start with WEFT_RUNTIME_OPTIONS; zeros are defaults, also for fields that the caller's `size` leaves out. */
 struct weft_runtime_options {
     size_t size;
     uint32_t loops;     /* 0: one for each processor that the process may use, its quota counted */
@@ -60,11 +60,18 @@ struct weft_runtime_options {
     int64_t drain_ns;    /* for tasks to end by themselves; 0: they are cancelled at once, as asyncio.run() does */
     int64_t cancel_ns;   /* for cancelled tasks to end; 0: no limit */
     int64_t executor_ns; /* for the executor's jobs; 0: 300 s */
+    /*
+     * A callback that has not returned for so long is reported, and again each time that has doubled, to the exception handler of its loop:
+     * "a callback has not returned", with duration_ns and the task if there is one. The runtime's own thread calls the handler, beside the
+     * loop, which is not there to do it; the handler must return without waiting for the loop. 0: 1 s; below 0: never. It is noticed
+     * within some 20 ms. Not under the sim driver, and not if the system has no thread to give for it.
+     */
+    int64_t stall_ns;
 };
 
 #define WEFT_RUNTIME_OPTIONS                                                                                                               \
     {                                                                                                                                      \
-        sizeof(struct weft_runtime_options), 0, 0, 0, WEFT_DRIVER_THREADS, NULL, NULL, 0, 0, 0, 0, 0, 0, 0                                 \
+        sizeof(struct weft_runtime_options), 0, 0, 0, WEFT_DRIVER_THREADS, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0                              \
     }
 
 /*

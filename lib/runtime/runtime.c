@@ -7,6 +7,8 @@
 #include "lib/runtime/runtime.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
@@ -103,9 +105,11 @@ static int open_all(struct weft_runtime *runtime)
         status = open_executor(runtime);
     if (status == 0)
         status = open_loops(runtime);
-    if (status == 0)
-        weft_timer_init(&runtime->deadline, runtime->main->loop, do_nothing, NULL);
-    return status;
+    if (status < 0)
+        return status;
+    weft_timer_init(&runtime->deadline, runtime->main->loop, do_nothing, NULL);
+    monitor_init(runtime);
+    return 0;
 }
 
 int runtime_create(const struct weft_runtime_options *options, const struct runtime_driver *driver, struct weft_runtime **runtime_out)
@@ -129,13 +133,25 @@ int runtime_create(const struct weft_runtime_options *options, const struct runt
     return 0;
 }
 
+/* A caller may know fewer fields than we, or more: what it does not have is zero, what we do not know is left out. */
+static bool copy_options(const struct weft_runtime_options *options, struct weft_runtime_options *full_out)
+{
+    const size_t first_bytes = offsetof(struct weft_runtime_options, stall_ns);
+    if (options->size < first_bytes)
+        return false;
+    memcpy(full_out, options, options->size < sizeof(*full_out) ? options->size : sizeof(*full_out));
+    full_out->size = sizeof(*full_out);
+    return true;
+}
+
 int weft_runtime_create(const struct weft_runtime_options *options, struct weft_runtime **runtime_out)
 {
-    static const struct weft_runtime_options defaults = WEFT_RUNTIME_OPTIONS;
-    options = options == NULL ? &defaults : options;
-    if (options->size < sizeof(*options) || (options->driver != WEFT_DRIVER_THREADS && options->driver != WEFT_DRIVER_SIM))
+    struct weft_runtime_options full = WEFT_RUNTIME_OPTIONS;
+    if (options != NULL && !copy_options(options, &full))
         return -EINVAL;
-    return runtime_create(options, options->driver == WEFT_DRIVER_SIM ? &runtime_driver_sim : &runtime_driver_threads, runtime_out);
+    if (full.driver != WEFT_DRIVER_THREADS && full.driver != WEFT_DRIVER_SIM)
+        return -EINVAL;
+    return runtime_create(&full, full.driver == WEFT_DRIVER_SIM ? &runtime_driver_sim : &runtime_driver_threads, runtime_out);
 }
 
 void weft_runtime_destroy(struct weft_runtime *runtime)

@@ -4,6 +4,7 @@
  *      runtime.c   life, and the run of a main task
  *      threads.c   the driver that gives each loop a thread        sim.c  the driver that gives all loops one
  *      shutdown.c  the steps, in order                             sigint.c  ctrl-C
+ *      monitor.c   the thread that looks after loops which do not come to their poller
  *
  * One thread at a time works on a runtime from outside, and it alone touches what is not said to be atomic below. It is called the
  * conductor. While loops run, it runs the main loop, except under weft_runtime_start(), where it does nothing.
@@ -19,6 +20,7 @@
 #include "lib/base/random.h"
 #include "lib/base/thread.h"
 #include "lib/loop/loop.h"
+#include "lib/runtime/monitor.h"
 #include "lib/task/executor.h"
 #include "weft/runtime.h"
 #include "weft/task.h"
@@ -44,6 +46,7 @@ struct runtime_loop {
     struct loop_room_state room; /* first: hangs in the loop */
     struct weft_runtime *runtime;
     struct weft_loop *loop;
+    struct monitor_view view;
     struct thread thread;
     bool has_thread;
     int cpu;                /* to bind its thread to; below 0: none */
@@ -97,6 +100,7 @@ struct weft_runtime {
     bool is_timed_out;
     struct weft_timer deadline; /* wakes the main loop at the end of a wait */
     struct parker parker;       /* the starting conductor's */
+    struct monitor monitor;     /* the threads driver's */
     struct runtime_hook *hooks;
     bool is_cancelling;        /* the first round of cancels is over */
     uint64_t census;           /* tasks that the present walk has met */

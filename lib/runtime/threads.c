@@ -2,7 +2,7 @@
  * Threads: the driver that gives each loop a thread of its own, and the main loop the conductor's.
  *
  * A loop's thread turns until it is asked to stop. One that leaves before that, because it was stopped or met a fatal status, takes the
- * others with it. While the runtime shuts down no loop leaves, and each tells the conductor after each turn, which is how the conductor
+ * others with it. A monitor looks after them all. While the runtime shuts down no loop leaves, and each tells the conductor after each turn, which is how the conductor
  * learns that tasks end elsewhere, without a message per task.
  */
 #include <errno.h>
@@ -87,6 +87,7 @@ static void stop(struct weft_runtime *runtime)
             runtime->driver->threads->join(&each->thread);
         each->has_thread = false;
     }
+    monitor_stop(runtime); /* last: a join that takes long because a callback does is told */
     for (uint32_t i = 0; i < runtime->loop_count; i++)
         weft_atomic_store_relaxed(&runtime->loops[i].is_stop_asked, 0);
 }
@@ -108,6 +109,8 @@ static int start(struct weft_runtime *runtime, bool with_main)
         status = weft_atomic_load_relaxed(&runtime->left_status);
     if (status != 0)
         stop(runtime);
+    else
+        monitor_start(runtime);
     return status;
 }
 
@@ -144,6 +147,7 @@ static int run_until(struct weft_runtime *runtime, runtime_condition_fn *is_true
         return status;
     struct arena_binding binding;
     (void)arena_bind(&binding);
+    monitor_wake(runtime);
     status = turn_until(runtime, is_true, deadline_ns);
     arena_unbind(&binding);
     loop_leave(runtime->main->loop);
