@@ -96,71 +96,82 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 
 /*
  * Define the job `name`, a function from one argument to one result, both of up to WEFT_JOB_ARGUMENT_BYTES and aligned to 8 at most; more
- * arguments go into a struct. The body follows. It is `static`.
+ * arguments go into a struct. The body follows. It is `static`. Each fork of a body is joined before the body returns.
  */
 #define WEFT_JOB(R, name, A, arg)                                                                                                          \
-    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg);                                            \
+    static R name##_job(struct weft_job_stack *weft_stack_, A arg);                                                                        \
     WEFT_JOB_ASSERT(sizeof(A) <= WEFT_JOB_ARGUMENT_BYTES && sizeof(R) <= WEFT_JOB_ARGUMENT_BYTES, "argument or result is too large");      \
     static inline void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                   \
     {                                                                                                                                      \
         A in;                                                                                                                              \
         memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
-        R out = name##_job(stack, stack->top, in);                                                                                         \
+        struct weft_job *top = stack->top;                                                                                                 \
+        R out = name##_job(stack, in);                                                                                                     \
+        assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
+        (void)top;                                                                                                                         \
         memcpy(job->argument, (const void *)&out, sizeof(out));                                                                            \
     }                                                                                                                                      \
-    static inline R name##_fork(struct weft_job_stack *stack, struct weft_job **top, A in)                                                 \
+    static inline R name##_fork(struct weft_job_stack *stack, A in)                                                                        \
     {                                                                                                                                      \
-        struct weft_job *job = *top;                                                                                                       \
+        struct weft_job *job = stack->top;                                                                                                 \
         R none;                                                                                                                            \
         job->run = name##_stolen;                                                                                                          \
         memcpy(job->argument, (const void *)&in, sizeof(in));                                                                              \
         stack->top = job + 1;                                                                                                              \
         if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0) && !weft_job_forked(stack, job)) {                         \
-            none = name##_job(stack, job, in);                                                                                             \
+            none = name##_job(stack, in);                                                                                                  \
+            assert(stack->top == job && WEFT_JOB_UNJOINED(name));                                                                          \
             weft_job_ran_inline(stack);                                                                                                    \
             return none;                                                                                                                   \
         }                                                                                                                                  \
-        *top = job + 1;                                                                                                                    \
         memset((void *)&none, 0, sizeof(none));                                                                                            \
         return none;                                                                                                                       \
     }                                                                                                                                      \
-    static __attribute__((noinline, unused)) R name##_join_slowly(struct weft_job_stack *stack, struct weft_job **top, R value)            \
+    static __attribute__((noinline, unused)) R name##_join_slowly(struct weft_job_stack *stack, R value)                                   \
     {                                                                                                                                      \
         struct weft_job *job = weft_job_join(stack);                                                                                       \
         if (job != NULL)                                                                                                                   \
             memcpy((void *)&value, job->argument, sizeof(value));                                                                          \
-        *top = stack->top;                                                                                                                 \
         return value;                                                                                                                      \
     }                                                                                                                                      \
-    static inline R name##_join(struct weft_job_stack *stack, struct weft_job **top, R value)                                              \
+    static inline R name##_join(struct weft_job_stack *stack, R value)                                                                     \
     {                                                                                                                                      \
-        struct weft_job *job = *top - 1;                                                                                                   \
+        struct weft_job *job = stack->top - 1;                                                                                             \
         if (__builtin_expect(job < stack->split, 0))                                                                                       \
-            return name##_join_slowly(stack, top, value);                                                                                  \
+            return name##_join_slowly(stack, value);                                                                                       \
         assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
         A in;                                                                                                                              \
         memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
-        *top = stack->top = job;                                                                                                           \
-        return name##_job(stack, job, in);                                                                                                 \
+        stack->top = job;                                                                                                                  \
+        R out = name##_job(stack, in);                                                                                                     \
+        assert(stack->top == job && WEFT_JOB_UNJOINED(name));                                                                              \
+        return out;                                                                                                                        \
     }                                                                                                                                      \
     static inline int name##_run(A in, R *result_out)                                                                                      \
     {                                                                                                                                      \
         struct weft_job_stack *stack;                                                                                                      \
         int status = weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                                                         \
-        if (status >= 0)                                                                                                                   \
-            *result_out = name##_job(stack, stack->top, in);                                                                               \
+        if (status < 0)                                                                                                                    \
+            return status;                                                                                                                 \
+        struct weft_job *top = stack->top;                                                                                                 \
+        *result_out = name##_job(stack, in);                                                                                               \
+        assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
+        (void)top;                                                                                                                         \
         return status;                                                                                                                     \
     }                                                                                                                                      \
-    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg)
+    static R name##_job(__attribute__((unused)) struct weft_job_stack *weft_stack_, A arg)
+
+/* What an assertion of the macros above says. */
+#define WEFT_JOB_UNJOINED(name) "WEFT_JOB(" #name "): its body returned with forks that were not joined"
 
 /* Fork the job `name` on `argument`. The value is for WEFT_JOIN(), and is the result only if the job had to run at once. In a job's body. */
-#define WEFT_FORK(name, argument) name##_fork(weft_stack_, &weft_top_, (argument))
+#define WEFT_FORK(name, argument) name##_fork(weft_stack_, (argument))
 
 /* The result of the newest fork, which was of `name` and gave `value`. In the body that forked it. */
-#define WEFT_JOIN(name, value) name##_join(weft_stack_, &weft_top_, (value))
+#define WEFT_JOIN(name, value) name##_join(weft_stack_, (value))
 
 /* Call the job `name` as a function. In a job's body. */
-#define WEFT_CALL(name, argument) name##_job(weft_stack_, weft_top_, (argument))
+#define WEFT_CALL(name, argument) name##_job(weft_stack_, (argument))
 
 /* Run the job `name` in a fiber and put its result in *result_out. Gives 0; WEFT_ENOFIBER; -ENOMEM; WEFT_EPROTOCOL for another layout. */
 #define WEFT_RUN(name, argument, result_out) name##_run((argument), (result_out))

@@ -12,6 +12,7 @@
 
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
+#include "lib/task/job.h"
 #include "lib/task/stack.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
@@ -47,8 +48,10 @@ struct fiber {
     struct fiber_context context;
     struct fiber_context *caller; /* whom to go back to */
     int status;                   /* in: what the wait returns. Out: what send returns */
+    struct fiber_jobs *jobs;      /* NULL before the first fork and after the end */
     enum weft_stack_class stack_class;
     int closing_waits; /* above 0: it is being closed */
+    bool has_forked;
     bool is_over;
 };
 
@@ -123,6 +126,12 @@ static void fiber_main(void *arg)
 {
     struct fiber *fiber = arg;
     fiber->status = fiber->fn(fiber->arg, &fiber->result);
+    if (fiber->jobs != NULL) {
+        int status = fiber->status; /* waits for what is stolen write it too */
+        jobs_end(fiber->jobs);
+        fiber->jobs = NULL;
+        fiber->status = status;
+    }
     fiber->is_over = true;
     fiber_context_exit_to(fiber->caller);
 }
@@ -170,8 +179,12 @@ static void fiber_resume(struct fiber *fiber, struct fiber_room *room)
     struct fiber_context *caller = context_here(room);
     fiber->caller = caller;
     room->current = fiber;
+    if (fiber->jobs != NULL)
+        jobs_show(fiber->jobs);
     fiber_context_switch(caller, &fiber->context);
     room->current = outer;
+    if (fiber->has_forked)
+        jobs_show(outer == NULL ? NULL : outer->jobs);
     if (fiber->is_over)
         fiber_release_stack(fiber);
 }
@@ -179,17 +192,21 @@ static void fiber_resume(struct fiber *fiber, struct fiber_room *room)
 static int fiber_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
 {
     struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
+    if (fiber->is_over)
+        return WEFT_ECLOSED; /* it was finished where another one needed it to be */
+    if (fiber->room == NULL && status < 0)
+        return status;
+    struct fiber_room *room = fiber_room(weft_get_running_loop()); /* which a thief may not have yet */
+    if (room == NULL)
+        return -ENOMEM;
     if (fiber->room == NULL) {
-        if (status < 0)
-            return status;
-        struct fiber_room *room = fiber_room(weft_get_running_loop());
-        status = room == NULL ? -ENOMEM : fiber_start(fiber, room);
-        if (status < 0)
-            return status;
+        int started = fiber_start(fiber, room);
+        if (started < 0)
+            return started;
     }
     fiber->suspend = suspend_out;
     fiber->status = status;
-    fiber_resume(fiber, room_here());
+    fiber_resume(fiber, room);
     if (fiber->is_over)
         suspend_out->value = fiber->result;
     return fiber->status > 0 && fiber->is_over ? WEFT_CORO_RETURN : fiber->status;
@@ -200,6 +217,8 @@ static int fiber_suspend(struct fiber *fiber, int how, struct weft_future *futur
 {
     if (fiber->closing_waits > 0 && ++fiber->closing_waits < CLOSING_WAITS_MAX)
         return WEFT_ECLOSED;
+    if (fiber->jobs != NULL && fiber->closing_waits == 0 && !fiber->jobs->is_joining)
+        jobs_leave(fiber->jobs, how == WEFT_CORO_YIELD);
     if (fiber->closing_waits == 0)
         *fiber->suspend = (struct weft_suspend){.future = future, .flags = flags};
     fiber->status = how;
@@ -218,6 +237,13 @@ static void fiber_unwind(struct fiber *fiber)
     fiber_resume(fiber, room == NULL ? &elsewhere : room);
 }
 
+void fiber_finish(struct weft_coro *coro)
+{
+    struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
+    if (fiber->room != NULL)
+        fiber_unwind(fiber);
+}
+
 static void fiber_close(struct weft_coro *coro)
 {
     struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
@@ -229,6 +255,46 @@ static void fiber_close(struct weft_coro *coro)
 }
 
 static const struct weft_coro_ops fiber_ops = {.size = sizeof(fiber_ops), .send = fiber_send, .close = fiber_close};
+
+/* ---- for jobs ---------------------------------------------------------------------------------------------------------------------- */
+
+struct fiber *fiber_current(void)
+{
+    return fiber_here();
+}
+
+struct fiber_jobs *fiber_jobs(const struct fiber *fiber)
+{
+    return fiber->jobs;
+}
+
+void fiber_set_jobs(struct fiber *fiber, struct fiber_jobs *jobs)
+{
+    fiber->jobs = jobs;
+    fiber->has_forked = true;
+}
+
+bool fiber_is_closing(const struct fiber *fiber)
+{
+    return fiber->closing_waits > 0;
+}
+
+int fiber_prepare(struct weft_coro *coro, struct fiber_jobs *jobs)
+{
+    struct fiber *fiber = weft_container_of(coro, struct fiber, coro);
+    struct fiber_room *room = fiber_room(weft_get_running_loop());
+    int status = room == NULL ? -ENOMEM : fiber_start(fiber, room);
+    if (status < 0)
+        return status;
+    fiber_set_jobs(fiber, jobs);
+    jobs->fiber = fiber;
+    return 0;
+}
+
+int fiber_wait(struct fiber *fiber, struct weft_future *future)
+{
+    return fiber_suspend(fiber, WEFT_CORO_AWAIT, future, 0);
+}
 
 /* ---- the public calls ------------------------------------------------------------------------------------------------------------- */
 

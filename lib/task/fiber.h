@@ -62,6 +62,47 @@ void fiber_visit_end(struct fiber_visit *visit);
  */
 int fiber_await_frame(struct weft_future *future);
 
+/* ---- for jobs, see lib/task/job.c ------------------------------------------------------------------------------------------------- */
+
+struct fiber;
+struct fiber_jobs;
+
+/* The fiber that runs in this thread; NULL if none. thread: any */
+struct fiber *fiber_current(void);
+
+/* What it has forked into; NULL before fiber_set_jobs() and after its end. thread: the fiber's */
+struct fiber_jobs *fiber_jobs(const struct fiber *fiber);
+
+/* Give it a job stack, which ends with it. thread: the fiber's */
+void fiber_set_jobs(struct fiber *fiber, struct fiber_jobs *jobs);
+
+/* True if it is being unwound, so that its waits do not wait. thread: the fiber's */
+bool fiber_is_closing(const struct fiber *fiber);
+
+/*
+ * Give a fiber that has not begun its stack, from the loop that runs here, and `jobs`. It needs no memory to begin then; and it begins
+ * also if it is cancelled or closed before.
+ *
+ * thread:  any loop
+ * returns: 0; -ENOMEM
+ */
+int fiber_prepare(struct weft_coro *coro, struct fiber_jobs *jobs);
+
+/*
+ * Suspend until `future` is done or something is raised, also if it is done already.
+ *
+ * thread:  the fiber's
+ * returns: what was raised, or 0
+ */
+int fiber_wait(struct fiber *fiber, struct weft_future *future);
+
+/*
+ * Unwind the fiber that `coro` is: when this returns its body has returned, unless it does not stop waiting. Its task finds it over.
+ *
+ * thread:  one in which it may run; nobody else may run it meanwhile
+ */
+void fiber_finish(struct weft_coro *coro);
+
 /* How many loops' stacks there are: those of closed loops too, while a stack is in use. For conservation checks. thread: any */
 uint64_t fiber_room_count(void);
 

@@ -1,0 +1,393 @@
+/*
+ * Job: fork and join as fibers call them, when the macros of weft/job.h come to their slow paths, and for jobs of any kind.
+ *
+ *      job.c        the owner: forks, joins, and what its fiber does meanwhile
+ *      job_steal.c  the thief: a child task per stolen job; the assist item
+ *      job_room.c   where job stacks come from
+ *
+ * The invariant: a fiber does not leave a frame in which it has forked before each such job has run, or was never begun. Nothing but those
+ * jobs runs on its stack meanwhile.
+ */
+#include "weft/job.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/context.h"
+#include "lib/sched/crew.h"
+#include "lib/task/fiber.h"
+#include "lib/task/job.h"
+#include "lib/task/task.h"
+#include "weft/atomic.h"
+#include "weft/status.h"
+
+enum {
+    LONG_NS = 100000,   /* so long a computation may keep its loop from its poller */
+    SHORT_NS = 5000,    /* so long it is not worth waking another loop for it */
+    COUNTED_FORKS = 64, /* where each fork comes to the slow path: how many to a look at the clock */
+    THIEF_LOOKS = 1000, /* for a thief that has a job, but not said yet who runs it */
+    DONE_LOOKS = 32,    /* for a stolen job that may be done in a moment */
+};
+
+/* ---- what is open becomes others' --------------------------------------------------------------------------------------------------- */
+
+/* Publish the oldest `count` private jobs, with the context that they were forked in. */
+static void jobs_publish(struct fiber_jobs *jobs, uint32_t count)
+{
+    struct weft_job_stack *stack = &jobs->stack;
+    struct weft_context *context = weft_context_current();
+    struct weft_job *job = stack->top - job_stack_private_count(stack);
+    for (uint32_t i = 0; i < count; i++, job++) {
+        weft_atomic_store_relaxed(&job->child, (void *)NULL);
+        job->context = weft_context_ref(context);
+    }
+    job_stack_publish(stack, count);
+}
+
+/* Jobs from `first` on are private again. */
+static void drop_contexts(struct weft_job *first, const struct weft_job *end)
+{
+    for (; first < end; first++)
+        weft_context_unref(first->context);
+}
+
+static bool is_hungry(const struct worker *worker)
+{
+    if (worker_is_alone(worker))
+        return false;
+    /* Pairs with the seq_cst change of `idle` in crew_park(): what thieves find here was stored before, or their hunger is seen. */
+    weft_atomic_fence_seq_cst();
+    return crew_is_hungry(worker->crew);
+}
+
+/* Give half of what is private, and at least one job, to who is hungry. False if it is too early to say whether it is worth it. */
+static bool jobs_feed(struct fiber_jobs *jobs, struct worker *worker)
+{
+    uint32_t count = job_stack_private_count(&jobs->stack);
+    if (!is_hungry(worker))
+        return true;
+    if (!worker->is_virtual && clock_ticks() - jobs->shown_ticks < clock_ticks_in(SHORT_NS))
+        return false;
+    if (count > 0)
+        jobs_publish(jobs, (count + 1) / 2);
+    if (job_stack_public_count(&jobs->stack) > 0)
+        crew_notify(worker->crew);
+    return true;
+}
+
+/* True if the loop should have its turn before the computation goes on. */
+static bool is_loop_due(const struct weft_loop *loop)
+{
+    return loop->worker.is_virtual || clock_ticks() - loop->polled_ticks >= clock_ticks_in(LONG_NS);
+}
+
+/* Somebody has asked for attention, or nobody does here and each fork counts. */
+static void jobs_attend(struct fiber_jobs *jobs)
+{
+    if (jobs->is_counted && ++jobs->slow_count % COUNTED_FORKS != 0)
+        return;
+    struct worker *worker = worker_current();
+    (void)job_stack_hear(&jobs->stack);
+    if (worker == NULL || fiber_is_closing(jobs->fiber))
+        return;
+    bool is_settled = jobs_feed(jobs, worker);
+    if (jobs->is_counted || !is_settled)
+        job_stack_ask(&jobs->stack);
+    if (is_loop_due(loop_of_worker(worker)))
+        (void)fiber_pause(); /* a closing loop is told by the next wait */
+}
+
+/* ---- hooks of the fiber ------------------------------------------------------------------------------------------------------------- */
+
+void jobs_show(struct fiber_jobs *jobs)
+{
+    struct worker *worker = worker_current();
+    if (worker == NULL)
+        return;
+    if (jobs != NULL) {
+        jobs->shown_ticks = clock_ticks();
+        jobs->is_counted = worker->is_virtual || worker_is_alone(worker);
+        job_stack_ask(&jobs->stack); /* who is hungry has not seen it so far */
+    }
+    /* Release: the stack. Pairs with the acquire in crew_steal(). */
+    weft_atomic_store_release(&worker->jobs, jobs == NULL ? NULL : &jobs->stack);
+}
+
+void jobs_leave(struct fiber_jobs *jobs, bool is_ready)
+{
+    struct worker *worker = worker_current();
+    uint32_t count = job_stack_private_count(&jobs->stack);
+    if (worker == NULL || job_stack_count(&jobs->stack) == 0 || (is_ready && !is_hungry(worker)))
+        return;
+    if (count > 0)
+        jobs_publish(jobs, count);
+    jobs_queue_assist(jobs);
+}
+
+/* ---- waiting for a thief ------------------------------------------------------------------------------------------------------------ */
+
+/* The child that runs a stolen job. The thief has nothing left to do but to say so. */
+static struct weft_task *thief_child(struct weft_job *job)
+{
+    struct weft_task *child;
+    /* Pairs with the release in job_take(). */
+    for (uint32_t looks = 1; (child = weft_atomic_load_acquire(&job->child)) == NULL; looks++)
+        if (looks % THIEF_LOOKS == 0)
+            (void)fiber_pause();
+        else
+            weft_atomic_pause();
+    return child;
+}
+
+/* The loop closes, and the child's loop does not run: have its body return here and now. */
+static void child_finish(struct weft_task *child)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    struct weft_coro *coro = weft_task_get_coro(child);
+    if (loop == NULL || coro == NULL)
+        return;
+    struct weft_task *outer_task = task_get_current(loop);
+    task_set_current(loop, child);
+    struct weft_context *outer = context_swap_current(child->future.context);
+    fiber_finish(coro);
+    child->future.context = context_swap_current(outer);
+    task_set_current(loop, outer_task);
+}
+
+/* The parent is being unwound, and must not return into a frame that the child uses. */
+static void child_end(struct weft_task *child)
+{
+    struct weft_loop *home = child->future.loop;
+    (void)weft_task_cancel(child, "the loop of the task that forked it closes");
+    while (!weft_future_done(&child->future)) {
+        /* Pairs with the release in loop_leave(): what the child's loop did last. */
+        if (loop_is_here(home) || !weft_atomic_load_acquire(&home->is_entered)) {
+            child_finish(child);
+            return;
+        }
+        weft_atomic_pause();
+    }
+}
+
+static bool is_done_soon(const struct weft_task *child, const struct worker *worker)
+{
+    for (int looks = 0; worker != NULL && !worker->is_virtual && looks < DONE_LOOKS; looks++) {
+        if (weft_future_done(&child->future))
+            return true;
+        weft_atomic_pause();
+    }
+    return weft_future_done(&child->future);
+}
+
+/* Have the loop look for work first where the child runs: it may have forked more. */
+static void help_thief(const struct weft_task *child)
+{
+    struct worker *worker = worker_current(), *thief = &child->future.loop->worker;
+    if (worker != NULL && worker != thief && worker->crew == thief->crew)
+        worker->steal_first = thief->crew_index;
+}
+
+/*
+ * Suspend until the child is done. A cancellation goes on to it, and reaches the task itself at its next await: it was not told here,
+ * whether it was asked for before or meanwhile.
+ */
+static void await_child(struct fiber_jobs *jobs, struct weft_task *child)
+{
+    struct weft_task *task = jobs->task;
+    int cancelling = weft_task_cancelling(task);
+    bool is_told = false;
+    jobs->is_joining = true;
+    while (!weft_future_done(&child->future) && !fiber_is_closing(jobs->fiber)) {
+        help_thief(child);
+        if (fiber_wait(jobs->fiber, &child->future) == -ECANCELED && !fiber_is_closing(jobs->fiber)) {
+            is_told = true;
+            (void)weft_task_cancel(child, NULL);
+        }
+    }
+    jobs->is_joining = false;
+    int now = weft_task_cancelling(task);
+    if (is_told || now > cancelling || (now > 0 && weft_task_cancelling(child) > 0))
+        task_rearm_cancel(task);
+}
+
+/* Wait until the newest job, which is stolen, has run, and pop it. */
+static void join_stolen(struct fiber_jobs *jobs)
+{
+    struct weft_job *job = jobs->stack.top - 1;
+    struct weft_task *child = thief_child(job);
+    if (!is_done_soon(child, worker_current()) && !fiber_is_closing(jobs->fiber))
+        await_child(jobs, child);
+    if (!weft_future_done(&child->future))
+        child_end(child);
+    weft_task_unref(child);
+    job_stack_pop_stolen(&jobs->stack);
+}
+
+/* Make the newest job private. False if it is stolen. */
+static bool take_back(struct weft_job_stack *stack)
+{
+    if (stack->top > stack->split)
+        return true;
+    if (!job_stack_take_back(stack))
+        return false;
+    drop_contexts(stack->split, stack->top);
+    return true;
+}
+
+void jobs_end(struct fiber_jobs *jobs)
+{
+    struct weft_job_stack *stack = &jobs->stack;
+    bool is_open = job_stack_count(stack) > 0 || stack->inline_count > 0;
+    while (job_stack_join_inline(stack))
+        continue;
+    while (job_stack_count(stack) > 0)
+        if (take_back(stack))
+            stack->top--;
+        else
+            join_stolen(jobs);
+    struct weft_loop *loop = weft_get_running_loop();
+    if (is_open && loop != NULL)
+        loop_report(loop, "a fiber ended with jobs that nobody had joined", WEFT_EUNJOINED, jobs->task);
+    jobs_show(NULL);
+    jobs_unref(jobs);
+}
+
+/* ---- for the macros ----------------------------------------------------------------------------------------------------------------- */
+
+static int jobs_begin(struct fiber *fiber, struct fiber_jobs **jobs_out)
+{
+    struct weft_loop *loop = weft_get_running_loop();
+    int status = jobs_borrow(loop, jobs_out);
+    if (status < 0)
+        return status;
+    (*jobs_out)->fiber = fiber;
+    (*jobs_out)->task = task_get_current(loop);
+    fiber_set_jobs(fiber, *jobs_out);
+    jobs_show(*jobs_out);
+    return 0;
+}
+
+static int jobs_here(struct fiber_jobs **jobs_out)
+{
+    struct fiber *fiber = fiber_current();
+    if (fiber == NULL)
+        return WEFT_ENOFIBER;
+    *jobs_out = fiber_jobs(fiber);
+    return *jobs_out != NULL ? 0 : jobs_begin(fiber, jobs_out);
+}
+
+int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out)
+{
+    struct fiber_jobs *jobs;
+    if (layout != WEFT_JOB_LAYOUT)
+        return WEFT_EPROTOCOL;
+    if (stack_out == NULL)
+        return -EINVAL;
+    int status = jobs_here(&jobs);
+    if (status >= 0)
+        *stack_out = &jobs->stack;
+    return status;
+}
+
+bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
+{
+    bool is_full = job == stack->end;
+    if (is_full)
+        stack->top = job;
+    if (weft_atomic_load_relaxed(&stack->limit) == NULL)
+        jobs_attend(jobs_of(stack));
+    return !is_full;
+}
+
+void weft_job_ran_inline(struct weft_job_stack *stack)
+{
+    job_stack_add_inline(stack);
+}
+
+struct weft_job *weft_job_join(struct weft_job_stack *stack)
+{
+    struct fiber_jobs *jobs = jobs_of(stack);
+    assert((fiber_current() == NULL || fiber_current() == jobs->fiber) && "a join by another fiber than the one that forked");
+    if (job_stack_join_inline(stack))
+        return NULL;
+    assert(job_stack_count(stack) > 0 && "a join without a fork");
+    struct weft_job *job = stack->top - 1;
+    if (!take_back(stack)) {
+        join_stolen(jobs);
+        return job;
+    }
+    stack->top = job;
+    job->run(stack, job);
+    return job;
+}
+
+/* ---- any function ------------------------------------------------------------------------------------------------------------------- */
+
+enum { FORK_OPEN = 0x666f726b };
+
+static void run_any(struct weft_job_stack *stack, struct weft_job *job)
+{
+    struct weft_fork *fork;
+    (void)stack;
+    memcpy(&fork, job->argument, sizeof(fork));
+    fork->status = fork->fn(fork->arg);
+}
+
+int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)
+{
+    struct fiber_jobs *jobs;
+    if (fork == NULL || fn == NULL)
+        return -EINVAL;
+    int status = jobs_here(&jobs);
+    if (status < 0)
+        return status;
+    struct weft_job_stack *stack = &jobs->stack;
+    struct weft_job *job = stack->top;
+    *fork = (struct weft_fork){.fn = fn, .arg = arg, .stack = stack, .job = job, .state = FORK_OPEN};
+    job->run = run_any;
+    memcpy(job->argument, &fork, sizeof(fork));
+    stack->top = job + 1;
+    if (job >= weft_atomic_load_relaxed(&stack->limit) && !weft_job_forked(stack, job)) {
+        fork->status = fn(arg);
+        weft_job_ran_inline(stack);
+        fork->job = NULL;
+        fork->arg = (void *)(uintptr_t)stack->inline_count; /* its place among those */
+    }
+    return 0;
+}
+
+/* 0 if `fork` is the newest one of this fiber. */
+static int check_join(const struct weft_fork *fork)
+{
+    struct fiber *fiber = fiber_current();
+    if (fork->state != FORK_OPEN)
+        return WEFT_EINVALIDSTATE;
+    if (fiber == NULL || fiber_jobs(fiber) == NULL || &fiber_jobs(fiber)->stack != fork->stack)
+        return WEFT_EOTHERFIBER;
+    uint32_t inline_count = fork->stack->inline_count;
+    bool is_newest = fork->job == NULL ? (uintptr_t)fork->arg == inline_count && inline_count > 0
+                                       : fork->stack->top - 1 == fork->job && inline_count == 0 && fork->job->run == run_any;
+    return is_newest ? 0 : WEFT_EJOINORDER;
+}
+
+int weft_join(struct weft_fork *fork)
+{
+    if (fork == NULL)
+        return -EINVAL;
+    int status = check_join(fork);
+    if (status < 0)
+        return status;
+    fork->state = 0;
+    (void)weft_job_join(fork->stack);
+    return fork->status;
+}
+
+int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
+{
+    struct weft_fiber_options options = WEFT_FIBER_OPTIONS;
+    struct weft_coro *coro;
+    options.stack = WEFT_STACK_LARGE;
+    int status = loop == NULL ? -EINVAL : weft_fiber_new(fn, arg, &options, &coro);
+    return status < 0 ? status : weft_loop_spawn(loop, coro, NULL, task_out);
+}

@@ -1,0 +1,138 @@
+/*
+ * The job stacks of a loop: borrowed at a fiber's first fork, given back as it ends, from whatever thread.
+ *
+ * Called by job.c and job_steal.c. The invariant: each stack that the room has made is exactly one of out, free (the owner's list) or
+ * returned (by other threads, taken whole by the owner). The memory of a stack is never unmapped while it could be looked at: that is
+ * while its loop lives, or it is out.
+ */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "lib/task/job.h"
+#include "weft/atomic.h"
+#include "weft/memory.h"
+
+enum { JOBS_CAPACITY = 4096 };
+
+#define SLOTS_BYTES ((JOBS_CAPACITY + 1) * sizeof(struct weft_job))
+
+struct job_room {
+    struct loop_room_state state;                                  /* first */
+    struct fiber_jobs *free;                                       /* the loop's thread's */
+    struct fiber_jobs *newest;                                     /* of all */
+    struct weft_loop *loop;                                        /* NULL once it is gone */
+    uint32_t refs __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: the loop, and the stacks that are out */
+    struct fiber_jobs *returned;                                   /* atomic */
+};
+
+static uint64_t live_count;
+
+uint64_t jobs_live_count(void)
+{
+    return weft_atomic_load_relaxed(&live_count);
+}
+
+static void room_unref(struct job_room *room)
+{
+    /* Acq_rel. Pairs with itself: whoever frees sees the stacks that came back. */
+    if (weft_atomic_sub_acq_rel(&room->refs, 1) != 1)
+        return;
+    for (struct fiber_jobs *jobs = room->newest, *older; jobs != NULL; jobs = older) {
+        older = jobs->older;
+        (void)munmap(jobs->stack.slots, SLOTS_BYTES);
+        weft_free(jobs);
+    }
+    weft_free(room);
+}
+
+static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
+{
+    (void)loop;
+    struct job_room *room = (struct job_room *)state;
+    room->loop = NULL;
+    room_unref(room);
+}
+
+static struct job_room *job_room(struct weft_loop *loop)
+{
+    struct job_room *room = (struct job_room *)loop_room(loop, LOOP_ROOM_JOB);
+    if (room != NULL)
+        return room;
+    room = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, sizeof(*room));
+    if (room == NULL)
+        return NULL;
+    *room = (struct job_room){.state = {.fini = room_fini}, .loop = loop, .refs = 1};
+    (void)loop_room_set(loop, LOOP_ROOM_JOB, &room->state); /* only the loop's thread does so */
+    return room;
+}
+
+static struct fiber_jobs *jobs_make(struct job_room *room)
+{
+    struct fiber_jobs *jobs = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, sizeof(*jobs));
+    if (jobs == NULL)
+        return NULL;
+    void *slots = mmap(NULL, SLOTS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (slots == MAP_FAILED) {
+        weft_free(jobs);
+        return NULL;
+    }
+    *jobs = (struct fiber_jobs){.room = room, .older = room->newest, .assist.run = jobs_assist};
+    job_stack_init(&jobs->stack, slots, JOBS_CAPACITY);
+    room->newest = jobs;
+    return jobs;
+}
+
+static struct fiber_jobs *room_take(struct job_room *room)
+{
+    if (room->free == NULL)
+        /* Pairs with the release in room_return(): the owner before has emptied it. */
+        room->free = weft_atomic_exchange_acquire(&room->returned, (struct fiber_jobs *)NULL);
+    struct fiber_jobs *jobs = room->free;
+    if (jobs == NULL)
+        return jobs_make(room);
+    room->free = jobs->next;
+    return jobs;
+}
+
+int jobs_borrow(struct weft_loop *loop, struct fiber_jobs **jobs_out)
+{
+    struct job_room *room = job_room(loop);
+    struct fiber_jobs *jobs = room == NULL ? NULL : room_take(room);
+    if (jobs == NULL)
+        return -ENOMEM;
+    jobs->task = NULL;
+    jobs->fiber = NULL;
+    jobs->stolen = NULL;
+    jobs->slow_count = 0;
+    jobs->is_joining = false;
+    weft_atomic_store_relaxed(&jobs->refs, 1);
+    (void)weft_atomic_add_relaxed(&room->refs, 1);
+    (void)weft_atomic_add_relaxed(&live_count, 1);
+    *jobs_out = jobs;
+    return 0;
+}
+
+static void room_return(struct job_room *room, struct fiber_jobs *jobs)
+{
+    struct fiber_jobs *newest = weft_atomic_load_relaxed(&room->returned);
+    do
+        jobs->next = newest;
+    /* Pairs with the acquire in room_take(). */
+    while (!weft_atomic_cas_release(&room->returned, &newest, jobs));
+}
+
+void jobs_unref(struct fiber_jobs *jobs)
+{
+    /* Acq_rel. Pairs with itself: whoever gives it back sees that the others are done. */
+    if (weft_atomic_sub_acq_rel(&jobs->refs, 1) != 1)
+        return;
+    struct job_room *room = jobs->room;
+    (void)weft_atomic_sub_relaxed(&live_count, 1);
+    if (room->loop != NULL && loop_is_here(room->loop)) {
+        jobs->next = room->free;
+        room->free = jobs;
+    } else {
+        room_return(room, jobs);
+    }
+    room_unref(room);
+}

@@ -1,0 +1,759 @@
+/*
+ * Fork and join on one loop: results, the order and the place of joins, a full stack, suspension in the middle, cancellation, ends.
+ */
+#include "weft/job.h"
+
+#include <string.h>
+
+#include "lib/task/fiber.h"
+#include "lib/task/job.h"
+#include "tests/support/oom.h"
+#include "tests/task/scene.h"
+#include "weft/context.h"
+#include "weft/step.h"
+
+static void no_job_stack_is_left(void)
+{
+    CHECK_EQ(jobs_live_count(), 0);
+}
+
+TEST_FINI(no_job_stack_is_left)
+
+/* Run `fn(arg)` in a fiber with the largest stack on a loop with virtual time, which is dropped. */
+static int run_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
+{
+    struct weft_task *task;
+    CHECK_EQ(weft_job_start(loop, fn, arg, &task), 0);
+    int status = weft_loop_run_until_complete(loop, &task->future, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
+static int run(weft_fiber_fn *fn, void *arg)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    int status = run_on(loop, fn, arg);
+    scene_drop(loop);
+    return status;
+}
+
+/* ---- typed ------------------------------------------------------------------------------------------------------------------------ */
+
+WEFT_JOB(long, fib, int, n)
+{
+    if (n < 2)
+        return n;
+    long left = WEFT_FORK(fib, n - 1);
+    long right = WEFT_CALL(fib, n - 2);
+    left = WEFT_JOIN(fib, left);
+    return left + right;
+}
+
+static int fib_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)result_out;
+    CHECK_EQ(WEFT_RUN(fib, *(int *)arg, &result), 0);
+    CHECK_EQ(result, 10946);
+    return 0;
+}
+
+Test(job, computes_what_a_function_would, .timeout = 10)
+{
+    int n = 21;
+    CHECK_EQ(run(fib_fiber, &n), 0);
+}
+
+Test(job, runs_on_a_loop_of_the_kernel_too, .timeout = 10)
+{
+    struct weft_loop *loop = scene_epoll_loop();
+    int n = 21;
+    CHECK_EQ(run_on(loop, fib_fiber, &n), 0);
+    scene_drop(loop);
+}
+
+struct range {
+    const int *from;
+    const int *to;
+    int factor;
+};
+
+struct sums {
+    int64_t sum;
+    int64_t count;
+};
+
+WEFT_JOB(struct sums, add, struct range, range)
+{
+    if (range.to - range.from == 1)
+        return (struct sums){(int64_t)*range.from * range.factor, 1};
+    const int *middle = range.from + (range.to - range.from) / 2;
+    struct range low = {range.from, middle, range.factor}, high = {middle, range.to, range.factor};
+    struct sums left = WEFT_FORK(add, low);
+    struct sums right = WEFT_CALL(add, high);
+    left = WEFT_JOIN(add, left);
+    return (struct sums){left.sum + right.sum, left.count + right.count};
+}
+
+static int add_fiber(void *arg, void **result_out)
+{
+    int numbers[1000];
+    struct sums sums;
+    (void)arg, (void)result_out;
+    for (int i = 0; i < 1000; i++)
+        numbers[i] = i;
+    CHECK_EQ(WEFT_RUN(add, ((struct range){numbers, numbers + 1000, 3}), &sums), 0);
+    CHECK_EQ(sums.sum, 3 * 499500);
+    CHECK_EQ(sums.count, 1000);
+    return 0;
+}
+
+Test(job, takes_and_gives_structs, .timeout = 10)
+{
+    CHECK_EQ(run(add_fiber, NULL), 0);
+}
+
+WEFT_JOB(int, count_down, int, left)
+{
+    if (left == 0)
+        return 0;
+    int forked = WEFT_FORK(count_down, left - 1);
+    return WEFT_JOIN(count_down, forked) + 1;
+}
+
+WEFT_JOB(long, fork_many, int, count)
+{
+    long sum = 0;
+    static long given[100000];
+    for (int i = 0; i < count; i++)
+        given[i] = WEFT_FORK(fib, i % 5);
+    for (int i = count - 1; i >= 0; i--)
+        sum += WEFT_JOIN(fib, given[i]);
+    return sum;
+}
+
+static int fork_many_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)arg, (void)result_out;
+    CHECK_EQ(WEFT_RUN(fork_many, 100000, &result), 0);
+    CHECK_EQ(result, 20000 * (0 + 1 + 1 + 2 + 3));
+    CHECK_EQ(WEFT_RUN(fork_many, 100, &result), 0);
+    CHECK_EQ(result, 20 * 7);
+    return 0;
+}
+
+Test(job, runs_at_once_what_the_stack_has_no_room_for, .timeout = 10)
+{
+    CHECK_EQ(run(fork_many_fiber, NULL), 0);
+}
+
+static int count_down_fiber(void *arg, void **result_out)
+{
+    int result = 0;
+    (void)arg, (void)result_out;
+    CHECK_EQ(WEFT_RUN(count_down, 20000, &result), 0);
+    CHECK_EQ(result, 20000);
+    return 0;
+}
+
+Test(job, joins_from_a_deep_recursion, .timeout = 10)
+{
+    CHECK_EQ(run(count_down_fiber, NULL), 0);
+}
+
+/* Each level keeps a fork open while it goes deeper, until the stack is full and beyond. */
+WEFT_JOB(int, deepen, int, left)
+{
+    if (left == 0)
+        return 0;
+    long open = WEFT_FORK(fib, 5);
+    int below = WEFT_CALL(deepen, left - 1);
+    return WEFT_JOIN(fib, open) == 5 ? below + 1 : -1;
+}
+
+static int deepen_fiber(void *arg, void **result_out)
+{
+    int result = 0;
+    (void)arg, (void)result_out;
+    CHECK_EQ(WEFT_RUN(deepen, 10000, &result), 0);
+    CHECK_EQ(result, 10000);
+    return 0;
+}
+
+Test(job, fills_its_stack_by_recursion, .timeout = 10)
+{
+    CHECK_EQ(run(deepen_fiber, NULL), 0);
+}
+
+/* ---- any function ----------------------------------------------------------------------------------------------------------------- */
+
+static int twice(void *arg)
+{
+    return *(int *)arg * 2;
+}
+
+static int tree(void *arg)
+{
+    int depth = *(int *)arg - 1;
+    struct weft_fork fork;
+    if (depth < 0)
+        return 1;
+    CHECK_EQ(weft_fork(&fork, tree, &depth), 0);
+    int right = tree(&depth);
+    return weft_join(&fork) + right;
+}
+
+static int tree_fiber(void *arg, void **result_out)
+{
+    (void)result_out;
+    CHECK_EQ(tree(arg), 1024);
+    return 0;
+}
+
+Test(job, forks_any_function, .timeout = 10)
+{
+    int depth = 10;
+    CHECK_EQ(run(tree_fiber, &depth), 0);
+}
+
+static int many_any_fiber(void *arg, void **result_out)
+{
+    static struct weft_fork forks[100000];
+    static int numbers[100000];
+    (void)arg, (void)result_out;
+    for (int i = 0; i < 100000; i++) {
+        numbers[i] = i;
+        CHECK_EQ(weft_fork(&forks[i], twice, &numbers[i]), 0);
+    }
+    CHECK_EQ(weft_join(&forks[99998]), WEFT_EJOINORDER);
+    CHECK_EQ(weft_join(&forks[0]), WEFT_EJOINORDER);
+    for (int i = 99999; i >= 0; i--)
+        CHECK_EQ(weft_join(&forks[i]), 2 * i);
+    return 0;
+}
+
+Test(job, forks_more_functions_than_fit, .timeout = 10)
+{
+    CHECK_EQ(run(many_any_fiber, NULL), 0);
+}
+
+/* A typed job that forks any function between its own forks: all share one order. */
+WEFT_JOB(long, mixed, int, n)
+{
+    struct weft_fork fork;
+    int number = n;
+    long first = WEFT_FORK(fib, 5);
+    CHECK_EQ(weft_fork(&fork, twice, &number), 0);
+    long second = WEFT_FORK(fib, 6);
+    long called = WEFT_CALL(fib, 7);
+    second = WEFT_JOIN(fib, second);
+    int any = weft_join(&fork);
+    first = WEFT_JOIN(fib, first);
+    return first * 1000000 + any * 10000 + second * 100 + called;
+}
+
+static int mixed_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)arg, (void)result_out;
+    CHECK_EQ(WEFT_RUN(mixed, 4, &result), 0);
+    CHECK_EQ(result, 5080813);
+    return 0;
+}
+
+Test(job, mixes_typed_jobs_and_any_function, .timeout = 10)
+{
+    CHECK_EQ(run(mixed_fiber, NULL), 0);
+}
+
+/* ---- bad use ------------------------------------------------------------------------------------------------------------------------ */
+
+static int refusals(void *arg, void **result_out)
+{
+    struct weft_fork first, second, never = {.state = 0};
+    struct weft_job_stack *stack;
+    int number = 4;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(NULL, twice, &number), -EINVAL);
+    CHECK_EQ(weft_fork(&first, NULL, &number), -EINVAL);
+    CHECK_EQ(weft_join(NULL), -EINVAL);
+    CHECK_EQ(weft_join(&never), WEFT_EINVALIDSTATE);
+    CHECK_EQ(weft_fork(&first, twice, &number), 0);
+    CHECK_EQ(weft_fork(&second, twice, &number), 0);
+    CHECK_EQ(weft_join(&first), WEFT_EJOINORDER);
+    CHECK_EQ(weft_join(&second), 8);
+    CHECK_EQ(weft_join(&second), WEFT_EINVALIDSTATE);
+    CHECK_EQ(weft_join(&first), 8);
+    CHECK_EQ(weft_join(&first), WEFT_EINVALIDSTATE);
+    CHECK_EQ(weft_job_stack_here(WEFT_JOB_LAYOUT + 1, &stack), WEFT_EPROTOCOL);
+    CHECK_EQ(weft_job_stack_here(WEFT_JOB_LAYOUT, NULL), -EINVAL);
+    return 0;
+}
+
+Test(job, refuses_bad_use, .timeout = 10)
+{
+    CHECK_EQ(run(refusals, NULL), 0);
+}
+
+static int join_it(void *arg, void **result_out)
+{
+    (void)result_out;
+    return weft_join(arg);
+}
+
+static int join_elsewhere(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    int number = 21;
+    (void)result_out;
+    CHECK_EQ(weft_fork(&fork, twice, &number), 0);
+    struct weft_task *task = scene_spawn_eagerly(arg, join_it, &fork);
+    CHECK_EQ(weft_await(&task->future, NULL), WEFT_EOTHERFIBER);
+    weft_task_unref(task);
+    CHECK_EQ(weft_join(&fork), 42);
+    return 0;
+}
+
+Test(job, is_joined_by_its_own_fiber_only, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(run_on(loop, join_elsewhere, loop), 0);
+    scene_drop(loop);
+}
+
+static int callback_status;
+
+static int fork_in_callback(void *arg)
+{
+    struct weft_fork fork = {.state = 0};
+    long result = 77;
+    (void)arg;
+    CHECK_EQ(WEFT_RUN(fib, 3, &result), WEFT_ENOFIBER);
+    CHECK_EQ(result, 77);
+    callback_status = weft_fork(&fork, twice, NULL);
+    return 0;
+}
+
+Test(job, needs_a_fiber, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    (void)fork_in_callback(NULL); /* a plain thread */
+    CHECK_EQ(callback_status, WEFT_ENOFIBER);
+    callback_status = 0;
+    CHECK_EQ(weft_loop_call_soon(loop, fork_in_callback, NULL, NULL, NULL), 0);
+    scene_turn(loop);
+    CHECK_EQ(callback_status, WEFT_ENOFIBER);
+    scene_drop(loop);
+}
+
+/* ---- running out of memory ---------------------------------------------------------------------------------------------------------- */
+
+static int fork_without_memory(void *arg, void **result_out)
+{
+    struct weft_fork fork = {.state = 0};
+    int number = 1;
+    int *refusals = arg;
+    (void)result_out;
+    for (uint64_t n = 1;; n++) {
+        oom_start(n);
+        int status = weft_fork(&fork, twice, &number);
+        if (!oom_stop()) {
+            CHECK_EQ(status, 0);
+            break;
+        }
+        CHECK_EQ(status, -ENOMEM);
+        CHECK_EQ(weft_join(&fork), WEFT_EINVALIDSTATE);
+        ++*refusals;
+    }
+    CHECK_EQ(weft_join(&fork), 2);
+    return 0;
+}
+
+Test(job, says_that_there_is_no_memory, .timeout = 10)
+{
+    int refused = 0;
+    oom_install();
+    CHECK_EQ(run(fork_without_memory, &refused), 0);
+    CHECK_EQ(refused, 2);
+}
+
+/* An assist item that finds no memory for a child leaves the job to its owner. */
+static int sleep_without_memory(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    int number = 1;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&fork, twice, &number), 0);
+    oom_start_from(1);
+    CHECK_EQ(weft_yield(), 0);
+    CHECK_EQ(weft_sleep(0), 0);
+    struct weft_future *future = arg;
+    CHECK_EQ(weft_await(future, NULL), 0);
+    (void)oom_stop();
+    CHECK_EQ(weft_join(&fork), 2);
+    return 0;
+}
+
+static int complete(void *future)
+{
+    return weft_future_set_result(future, NULL);
+}
+
+Test(job, is_run_by_its_owner_if_a_thief_has_no_memory, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *future = scene_future(loop);
+    oom_install();
+    CHECK_EQ(weft_loop_call_later(loop, MILLISECOND, complete, future, NULL), 0);
+    CHECK_EQ(run_on(loop, sleep_without_memory, future), 0);
+    weft_future_unref(future);
+    scene_drop(loop);
+}
+
+/* ---- suspending in the middle ------------------------------------------------------------------------------------------------------- */
+
+static struct weft_task *job_task;
+
+static int note_task(void *arg)
+{
+    weft_task_unref(job_task);
+    job_task = weft_task_ref(scene_task_here());
+    note(arg);
+    return 0;
+}
+
+static int fork_and_sleep(void *arg, void **result_out)
+{
+    struct weft_fork first, second;
+    uint64_t id = scene_task_here()->id;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&first, note_task, "first"), 0);
+    CHECK_EQ(weft_fork(&second, note_task, "second"), 0);
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    CHECK_STR(notes(), "first second"); /* by the loop, which had nothing else to do */
+    CHECK(job_task != scene_task_here());
+    CHECK_EQ(weft_task_parent_id(job_task), id);
+    CHECK_EQ(job_task->id, 0); /* it never blocked */
+    CHECK_EQ(weft_join(&second), 0);
+    CHECK_EQ(weft_join(&first), 0);
+    weft_task_unref(job_task);
+    job_task = NULL;
+    return 0;
+}
+
+Test(job, is_run_by_the_loop_while_its_owner_sleeps, .timeout = 10)
+{
+    CHECK_EQ(run(fork_and_sleep, NULL), 0);
+}
+
+static int fork_and_join(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&fork, note_task, "inline"), 0);
+    CHECK_EQ(weft_join(&fork), 0);
+    CHECK(job_task == scene_task_here());
+    weft_task_unref(job_task);
+    job_task = NULL;
+    return 0;
+}
+
+Test(job, is_its_caller_unless_stolen, .timeout = 10)
+{
+    CHECK_EQ(run(fork_and_join, NULL), 0);
+}
+
+static int sleep_long(void *arg)
+{
+    note("asleep");
+    int status = weft_sleep(*(int64_t *)arg);
+    note(status < 0 ? weft_status_name(status) : "awake");
+    return status;
+}
+
+static int join_who_sleeps(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    (void)result_out;
+    CHECK_EQ(weft_fork(&fork, sleep_long, arg), 0);
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    note("joins");
+    int status = weft_join(&fork);
+    note("joined");
+    return status;
+}
+
+Test(job, is_waited_for_while_its_thief_sleeps, .timeout = 10)
+{
+    int64_t delay_ns = 5 * MILLISECOND;
+    CHECK_EQ(run(join_who_sleeps, &delay_ns), 0);
+    CHECK_STR(notes(), "asleep joins awake joined");
+}
+
+static int join_and_await(void *arg, void **result_out)
+{
+    int status = join_who_sleeps(arg, result_out);
+    CHECK_EQ(status, -ECANCELED);
+    CHECK_EQ(weft_task_cancelling(scene_task_here()), 1);
+    note("awaits");
+    CHECK_EQ(weft_yield(), -ECANCELED); /* here it is told */
+    return weft_yield();
+}
+
+static int cancel_it(void *task)
+{
+    CHECK(weft_task_cancel(task, NULL));
+    return 0;
+}
+
+Test(job, is_reached_by_a_cancel_of_its_joining_owner, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_task *task;
+    int64_t delay_ns = SECOND;
+    CHECK_EQ(weft_job_start(loop, join_and_await, &delay_ns, &task), 0);
+    CHECK_EQ(weft_loop_call_later(loop, 2 * MILLISECOND, cancel_it, task, NULL), 0);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
+    CHECK_STR(notes(), "asleep joins ECANCELED joined awaits");
+    weft_task_unref(task);
+    scene_drop(loop);
+}
+
+/* The request came before the join: it goes on to the thief all the same, and is told afterwards. */
+static int cancelled_before_join(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    (void)result_out;
+    CHECK_EQ(weft_fork(&fork, sleep_long, arg), 0);
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    CHECK(weft_task_cancel(scene_task_here(), NULL));
+    CHECK_EQ(weft_join(&fork), -ECANCELED);
+    return weft_yield();
+}
+
+Test(job, is_reached_by_a_cancel_from_before_the_join, .timeout = 10)
+{
+    int64_t delay_ns = SECOND;
+    CHECK_EQ(run(cancelled_before_join, &delay_ns), -ECANCELED);
+    CHECK_STR(notes(), "asleep ECANCELED");
+}
+
+static int sleep_in_job(void *arg)
+{
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    return *(int *)arg;
+}
+
+static int many_who_sleep(void *arg, void **result_out)
+{
+    struct weft_fork forks[50];
+    int numbers[50];
+    (void)arg, (void)result_out;
+    for (int i = 0; i < 50; i++) {
+        numbers[i] = i;
+        CHECK_EQ(weft_fork(&forks[i], sleep_in_job, &numbers[i]), 0);
+    }
+    CHECK_EQ(weft_sleep(10 * MILLISECOND), 0);
+    for (int i = 49; i >= 0; i--)
+        CHECK_EQ(weft_join(&forks[i]), i);
+    return 0;
+}
+
+Test(job, sleeps_beside_its_siblings, .timeout = 10)
+{
+    CHECK_EQ(run(many_who_sleep, NULL), 0);
+}
+
+/* ---- a long computation and its loop ------------------------------------------------------------------------------------------------ */
+
+static int long_fib(void *arg, void **result_out)
+{
+    long result;
+    (void)result_out;
+    CHECK_EQ(WEFT_RUN(fib, 27, &result), 0);
+    *(bool *)arg = true;
+    return 0;
+}
+
+static int tick(void *arg)
+{
+    ++*(int *)arg;
+    return 0;
+}
+
+/* Each tick is posted as the last one has run: a computation that kept the loop would see one. */
+struct ticker {
+    struct weft_loop *loop;
+    const bool *is_over;
+    int count;
+};
+
+static int tick_on(void *arg)
+{
+    struct ticker *ticker = arg;
+    (void)tick(&ticker->count);
+    return *ticker->is_over ? 0 : weft_loop_call_soon(ticker->loop, tick_on, ticker, NULL, NULL);
+}
+
+static int ticks_during_fib(struct weft_loop *loop)
+{
+    bool is_over = false;
+    struct ticker ticker = {loop, &is_over, 0};
+    CHECK_EQ(weft_loop_call_soon(loop, tick_on, &ticker, NULL, NULL), 0);
+    CHECK_EQ(run_on(loop, long_fib, &is_over), 0);
+    scene_turn(loop);
+    scene_drop(loop);
+    return ticker.count;
+}
+
+Test(job, lets_its_loop_have_its_turns, .timeout = 20)
+{
+    CHECK(ticks_during_fib(scene_epoll_loop()) > 10);
+    CHECK(ticks_during_fib(scene_sim_loop()) > 100);
+}
+
+/* ---- ends --------------------------------------------------------------------------------------------------------------------------- */
+
+static int64_t second = SECOND;
+
+static int leaves_forks_open(void *arg, void **result_out)
+{
+    static struct weft_fork stolen, dropped; /* they outlive the frame, for once */
+    static int64_t delay_ns = 5 * MILLISECOND;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&stolen, sleep_long, &delay_ns), 0);
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    CHECK_EQ(weft_fork(&dropped, note_task, "never"), 0);
+    return 7;
+}
+
+Test(job, is_reported_if_its_fiber_ends_without_a_join, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(run_on(loop, leaves_forks_open, NULL), 0);
+    CHECK_STR(notes(), "asleep awake");
+    CHECK_EQ(scene_reports(), 1);
+    CHECK_EQ(scene_report_status(), WEFT_EUNJOINED);
+    scene_drop(loop);
+}
+
+static int join_until_closed(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&fork, sleep_long, &second), 0);
+    (void)weft_sleep(MILLISECOND);
+    CHECK_EQ(weft_join(&fork), WEFT_ECLOSED); /* what its sleep has returned */
+    note("joined");
+    return 0;
+}
+
+Test(job, is_unwound_before_its_owner_as_the_loop_closes, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_task *task;
+    CHECK_EQ(weft_job_start(loop, join_until_closed, NULL, &task), 0);
+    weft_task_unref(task);
+    scene_pass(loop, 10 * MILLISECOND);
+    scene_drop(loop);
+    CHECK_STR(notes(), "asleep WEFT_ECLOSED joined");
+    (void)scene_reports(); /* that a task was pending */
+}
+
+static int sleep_with_forks(void *arg, void **result_out)
+{
+    struct weft_fork first, second_fork;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&first, sleep_long, &second), 0);
+    CHECK_EQ(weft_fork(&second_fork, sleep_long, &second), 0);
+    (void)weft_sleep(SECOND);
+    CHECK_EQ(weft_join(&second_fork), WEFT_ECLOSED);
+    CHECK_EQ(weft_join(&first), WEFT_ECLOSED);
+    note("joined");
+    return 0;
+}
+
+/* One turn: the fiber suspends, and its assist item is queued. The loop closes over it, with no job begun. */
+Test(job, is_run_by_its_closing_owner, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(weft_job_start(loop, sleep_with_forks, NULL, NULL), 0);
+    scene_turn(loop);
+    scene_drop(loop);
+    CHECK_STR(notes(), "asleep WEFT_ECLOSED asleep WEFT_ECLOSED joined");
+    (void)scene_reports();
+}
+
+Test(job, is_unwound_though_its_owner_sleeps, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(weft_job_start(loop, sleep_with_forks, NULL, NULL), 0);
+    scene_pass(loop, MILLISECOND);
+    scene_drop(loop);
+    CHECK_STR(notes(), "asleep asleep WEFT_ECLOSED WEFT_ECLOSED joined");
+    (void)scene_reports();
+}
+
+/* ---- where no fiber runs ------------------------------------------------------------------------------------------------------------ */
+
+static struct weft_task *started;
+
+static int start_in_callback(void *loop)
+{
+    static int n = 21;
+    return weft_job_start(loop, fib_fiber, &n, &started);
+}
+
+Test(job, is_started_from_a_callback, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(weft_loop_call_soon(loop, start_in_callback, loop, NULL, NULL), 0);
+    scene_turn(loop);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &started->future, NULL), 0);
+    weft_task_unref(started);
+    scene_drop(loop);
+}
+
+static int step_start(struct weft_step *step, void *state, int status)
+{
+    WEFT_STEP_BEGIN(step, status);
+    CHECK_EQ(start_in_callback(weft_get_running_loop()), 0);
+    (void)state;
+    WEFT_STEP_AWAIT(step, &started->future, status);
+    CHECK_EQ(status, 0);
+    WEFT_STEP_END(step, NULL);
+}
+
+Test(job, is_started_by_a_step_task, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_coro *coro;
+    struct weft_task *task;
+    CHECK_EQ(weft_step_new(step_start, NULL, 0, &coro, NULL), 0);
+    CHECK_EQ(weft_loop_create_task(loop, coro, NULL, &task), 0);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), 0);
+    weft_task_unref(task);
+    weft_task_unref(started);
+    scene_drop(loop);
+}
+
+Test(job, is_started_from_a_plain_thread, .timeout = 10)
+{
+    struct scene_thread thread;
+    scene_thread_start(&thread);
+    CHECK_EQ(start_in_callback(thread.loop), 0);
+    CHECK_EQ(weft_future_wait(&started->future, 5 * SECOND, NULL), 0);
+    weft_task_unref(started);
+    scene_thread_stop(&thread);
+}
+
+Test(job, is_not_started_on_a_closed_loop, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    CHECK_EQ(weft_loop_close(loop), 0);
+    CHECK_EQ(weft_job_start(loop, fib_fiber, NULL, NULL), WEFT_ECLOSED);
+    CHECK_EQ(weft_job_start(NULL, fib_fiber, NULL, NULL), -EINVAL);
+    CHECK_EQ(weft_job_start(loop, NULL, NULL, NULL), -EINVAL);
+    weft_loop_unref(loop);
+}
