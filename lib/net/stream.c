@@ -12,6 +12,7 @@
 #include "lib/net/address.h"
 #include "lib/task/fiber.h"
 #include "lib/task/future.h"
+#include "lib/task/task.h"
 #include "weft/fiber.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -25,6 +26,21 @@ static void wake(struct stream_waiter *waiters)
 {
     for (; waiters != NULL; waiters = waiters->next)
         (void)future_complete(&waiters->future, FUTURE_FINISHED, 0, NULL);
+}
+
+/* Drop a reference, on the loop or where it closes. */
+static void stream_release(struct weft_stream *stream)
+{
+    stream->refs--;
+    if (stream->refs == 1 && !stream->is_lost && stream->transport != NULL)
+        (void)weft_transport_close(stream->transport); /* only the connection is left */
+    if (stream->refs > 0)
+        return;
+    struct weft_loop *loop = stream->loop;
+    weft_transport_unref(stream->transport);
+    stream_buffer_fini(&stream->buffer);
+    weft_free(stream);
+    weft_loop_unref(loop);
 }
 
 /* ---- the protocol ---- */
@@ -71,8 +87,8 @@ static int stream_lost(struct weft_protocol *protocol, int status)
     wake(stream->draining);
     wake(stream->closing);
     if (stream->client != NULL)
-        weft_stream_unref(stream); /* the fiber's that never began */
-    weft_stream_unref(stream);
+        stream_release(stream); /* the fiber's that never began */
+    stream_release(stream);
     return 0;
 }
 
@@ -100,6 +116,25 @@ static const struct weft_protocol_ops stream_ops = {
     .resume_writing = stream_resume,
 };
 
+/* ---- calls from elsewhere ---- */
+
+/*
+ * A fiber that runs on some loop goes to this one even if it does not run at the moment, as while its runtime starts: it is not for us to
+ * prepare. Whoever has no fiber may prepare it.
+ */
+int stream_enter_slowly(struct weft_loop *loop, struct stream_visit *visit)
+{
+    int status = loop_check(loop);
+    if ((status < 0 && status != WEFT_EWRONGTHREAD) || !fiber_is_here())
+        return status;
+    status = fiber_visit(&visit->stay, loop);
+    if (status < 0)
+        return status;
+    visit->is_away = true;
+    status = loop_check(loop);
+    return status < 0 ? stream_leave(visit, status) : 0;
+}
+
 /* ---- its life ---- */
 
 int stream_create(struct weft_loop *loop, struct weft_stream **stream_out)
@@ -117,26 +152,26 @@ int stream_create(struct weft_loop *loop, struct weft_stream **stream_out)
 
 struct weft_stream *weft_stream_ref(struct weft_stream *stream)
 {
+    struct stream_visit visit;
     if (stream == NULL)
         return NULL;
+    int status = stream_enter(stream->loop, &visit);
     stream->refs++;
+    if (status == 0)
+        (void)stream_leave(&visit, 0);
     return stream;
 }
 
+/* A loop that cannot be entered because it closes has no thread any more that would mind. */
 void weft_stream_unref(struct weft_stream *stream)
 {
+    struct stream_visit visit;
     if (stream == NULL)
         return;
-    stream->refs--;
-    if (stream->refs == 1 && !stream->is_lost && stream->transport != NULL)
-        (void)weft_transport_close(stream->transport); /* only the connection is left */
-    if (stream->refs > 0)
-        return;
-    struct weft_loop *loop = stream->loop;
-    weft_transport_unref(stream->transport);
-    stream_buffer_fini(&stream->buffer);
-    weft_free(stream);
-    weft_loop_unref(loop);
+    int status = stream_enter(stream->loop, &visit);
+    stream_release(stream);
+    if (status == 0)
+        (void)stream_leave(&visit, 0);
 }
 
 /* What the factories of a stream are given: who wants it. */
@@ -167,9 +202,11 @@ int weft_stream_open(const struct weft_connection_options *options, struct weft_
     int status = weft_loop_create_connection(opening.loop, opening_factory, &opening, options, &future);
     if (status < 0)
         return status;
+    struct weft_task *held = fiber_hold_here(); /* the factory, on this loop, writes to this frame */
     status = weft_await(future, NULL);
     if (status < 0)
-        (void)weft_future_cancel(future, NULL); /* the factory may not be called any more: it writes to this frame */
+        (void)weft_future_cancel(future, NULL); /* it may not be called any more */
+    task_unhold(held);
     weft_future_unref(future);
     if (status < 0)
         weft_stream_unref(opening.stream);
@@ -178,13 +215,11 @@ int weft_stream_open(const struct weft_connection_options *options, struct weft_
     return status;
 }
 
-int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream **stream_out)
+static int stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream **stream_out)
 {
     struct weft_stream *stream = NULL;
     struct weft_transport *transport;
-    int status = stream_out == NULL ? -EINVAL : loop_check(loop);
-    if (status == 0)
-        status = address_prepare(fd);
+    int status = address_prepare(fd);
     if (status == 0)
         status = stream_create(loop, &stream);
     if (status < 0)
@@ -199,6 +234,13 @@ int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream *
     stream->transport = weft_transport_ref(transport); /* it can be written to before connection_made */
     *stream_out = stream;
     return 0;
+}
+
+int weft_stream_from_socket(struct weft_loop *loop, int fd, struct weft_stream **stream_out)
+{
+    struct stream_visit visit;
+    int status = loop == NULL || stream_out == NULL ? -EINVAL : stream_enter(loop, &visit);
+    return status < 0 ? status : stream_leave(&visit, stream_from_socket(loop, fd, stream_out));
 }
 
 struct weft_transport *weft_stream_get_transport(const struct weft_stream *stream)

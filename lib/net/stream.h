@@ -4,6 +4,8 @@
  *      stream.c          its life, and its protocol: what wakes those who wait
  *      stream_io.c       reading and writing: who waits
  *      stream_server.c   a fiber for each connection
+ *
+ * All of a stream is its loop's. A fiber that calls from another loop is moved there for the call (ADD-11): see stream_enter().
  */
 #ifndef LIB_NET_STREAM_H
 #define LIB_NET_STREAM_H
@@ -11,9 +13,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/loop/loop.h"
 #include "lib/net/net.h"
 #include "lib/net/stream_buffer.h"
+#include "lib/task/fiber.h"
 #include "weft/future.h"
+#include "weft/status.h"
 #include "weft/stream.h"
 
 /* A fiber that waits, in its own frame. Woken by the completion; it takes itself off the list. */
@@ -46,6 +51,37 @@ static inline struct stream_buffer_pool *stream_pool(const struct weft_stream *s
 {
     struct net *net = net_of(stream->loop);
     return net == NULL ? NULL : &net->buffers;
+}
+
+/* One call of a fiber, perhaps from another loop. */
+struct stream_visit {
+    bool is_away; /* `stay` is to be ended */
+    struct fiber_visit stay;
+};
+
+/* As stream_enter() where `loop` does not run here. thread: any */
+int stream_enter_slowly(struct weft_loop *loop, struct stream_visit *visit);
+
+/*
+ * Begin a call on what is `loop`'s: go there if this is a fiber elsewhere. No cancellation is delivered on the way.
+ *
+ * thread:  any
+ * returns: 0, and then stream_leave() must follow; WEFT_ECLOSED; WEFT_EWRONGTHREAD
+ */
+static inline int stream_enter(struct weft_loop *loop, struct stream_visit *visit)
+{
+    visit->is_away = false;
+    if (!loop_is_here(loop))
+        return stream_enter_slowly(loop, visit);
+    return weft_atomic_load_relaxed(&loop->is_closing) ? WEFT_ECLOSED : 0;
+}
+
+/* End it: a pinned fiber goes back, a stealable one stays. thread: the fiber that entered; returns status */
+static inline int stream_leave(struct stream_visit *visit, int status)
+{
+    if (visit->is_away)
+        fiber_visit_end(&visit->stay);
+    return status;
 }
 
 /* Make a stream with two references, the protocol's and the caller's. 0; -ENOMEM. thread: the loop's */

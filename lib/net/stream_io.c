@@ -1,14 +1,16 @@
 /*
  * Stream: reading and writing. Each call that waits looks again after each wake-up, and takes what it wants only when all of it is there.
+ *
+ * The public calls go to the stream's loop and come back; the static ones before them run on it.
  */
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
-#include "lib/loop/loop.h"
 #include "lib/net/stream.h"
 #include "lib/task/fiber.h"
 #include "lib/task/future.h"
+#include "lib/task/task.h"
 #include "weft/fiber.h"
 #include "weft/status.h"
 
@@ -22,15 +24,17 @@ static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
 {
     if (!fiber_is_here())
         return WEFT_ENOFIBER;
+    struct weft_task *held = fiber_hold_here(); /* the list is this loop's */
     struct stream_waiter waiter = {.future.loop = NULL, .next = *list};
     future_setup(&waiter.future, stream->loop, NULL, 0);
     *list = &waiter;
-    weft_stream_ref(stream);
+    stream->refs++;
     int status = fiber_await_frame(&waiter.future);
     while (*list != &waiter)
         list = &(*list)->next;
     *list = waiter.next;
     weft_future_fini(&waiter.future);
+    task_unhold(held);
     weft_stream_unref(stream);
     return status;
 }
@@ -49,23 +53,23 @@ static int wait_for_data(struct weft_stream *stream)
     return stream_wait(stream, &stream->reading);
 }
 
-static int read_begin(struct weft_stream *stream, const void *buf, size_t len)
+static int read_begin(struct weft_stream *stream, const void *buf, size_t len, struct stream_visit *visit)
 {
     if (stream == NULL || (buf == NULL && len > 0))
         return -EINVAL;
-    int status = loop_check(stream->loop);
+    int status = stream_enter(stream->loop, visit);
     if (status < 0)
         return status;
     if (stream->is_busy)
-        return -EBUSY;
+        return stream_leave(visit, -EBUSY);
     stream->is_busy = true;
     return 0;
 }
 
-static int read_end(struct weft_stream *stream, int status)
+static int read_end(struct weft_stream *stream, struct stream_visit *visit, int status)
 {
     stream->is_busy = false;
-    return status;
+    return stream_leave(visit, status);
 }
 
 static void take(struct weft_stream *stream, void *buf, size_t len)
@@ -77,39 +81,49 @@ static void take(struct weft_stream *stream, void *buf, size_t len)
 
 /* ---- reading ---- */
 
-int weft_stream_read(struct weft_stream *stream, void *buf, size_t len)
+static int read_some(struct weft_stream *stream, void *buf, size_t len)
 {
-    int status = read_begin(stream, buf, len);
-    if (status < 0)
-        return status;
+    int status = 0;
     while (status == 0 && len > 0 && stream->buffer.len == 0 && !stream->is_ended)
         status = wait_for_data(stream);
     if (status < 0 || len == 0)
-        return read_end(stream, status);
+        return status;
     if (stream->buffer.len == 0)
-        return read_end(stream, stream->status);
+        return stream->status;
     size_t count = stream->buffer.len < len ? stream->buffer.len : len;
     count = count < INT_MAX ? count : INT_MAX;
     take(stream, buf, count);
-    return read_end(stream, (int)count);
+    return (int)count;
 }
 
-int weft_stream_read_exactly(struct weft_stream *stream, void *buf, size_t len, size_t *count_out)
+int weft_stream_read(struct weft_stream *stream, void *buf, size_t len)
 {
-    int status = read_begin(stream, buf, len);
-    if (status < 0)
-        return status;
+    struct stream_visit visit;
+    int status = read_begin(stream, buf, len, &visit);
+    return status < 0 ? status : read_end(stream, &visit, read_some(stream, buf, len));
+}
+
+static int read_exactly(struct weft_stream *stream, void *buf, size_t len, size_t *count_out)
+{
+    int status = 0;
     while (status == 0 && stream->buffer.len < len && !stream->is_ended)
         status = wait_for_data(stream);
     if (status == 0 && stream->buffer.len < len)
         status = stream->status < 0 ? stream->status : WEFT_EEOF;
     if (status < 0 && status != WEFT_EEOF)
-        return read_end(stream, status);
+        return status;
     size_t count = stream->buffer.len < len ? stream->buffer.len : len;
     take(stream, buf, count);
     if (count_out != NULL)
         *count_out = count;
-    return read_end(stream, status);
+    return status;
+}
+
+int weft_stream_read_exactly(struct weft_stream *stream, void *buf, size_t len, size_t *count_out)
+{
+    struct stream_visit visit;
+    int status = read_begin(stream, buf, len, &visit);
+    return status < 0 ? status : read_end(stream, &visit, read_exactly(stream, buf, len, count_out));
 }
 
 /* Wait for a separator: where its record ends, or why there is none. */
@@ -130,22 +144,26 @@ static ssize_t wait_for_separator(struct weft_stream *stream, const void *separa
     }
 }
 
-int weft_stream_read_until(struct weft_stream *stream, const void *separator, size_t separator_len, void *buf, size_t len)
+static int read_until(struct weft_stream *stream, const void *separator, size_t separator_len, void *buf, size_t len)
 {
-    int status = separator == NULL || separator_len == 0 ? -EINVAL : read_begin(stream, buf, len);
-    if (status < 0)
-        return status;
     ssize_t end = wait_for_separator(stream, separator, separator_len);
     if (end > 0 && ((size_t)end > len || end > INT_MAX))
         end = WEFT_ELIMIT;
     if (end > 0)
         take(stream, buf, (size_t)end);
-    return read_end(stream, (int)end);
+    return (int)end;
 }
 
-int weft_stream_readline(struct weft_stream *stream, void *buf, size_t len)
+int weft_stream_read_until(struct weft_stream *stream, const void *separator, size_t separator_len, void *buf, size_t len)
 {
-    int status = weft_stream_read_until(stream, "\n", 1, buf, len);
+    struct stream_visit visit;
+    int status = separator == NULL || separator_len == 0 ? -EINVAL : read_begin(stream, buf, len, &visit);
+    return status < 0 ? status : read_end(stream, &visit, read_until(stream, separator, separator_len, buf, len));
+}
+
+static int read_line(struct weft_stream *stream, void *buf, size_t len)
+{
+    int status = read_until(stream, "\n", 1, buf, len);
     if (status != WEFT_EEOF)
         return status;
     if (stream->buffer.len > len || stream->buffer.len > INT_MAX)
@@ -155,51 +173,77 @@ int weft_stream_readline(struct weft_stream *stream, void *buf, size_t len)
     return (int)count;
 }
 
+int weft_stream_readline(struct weft_stream *stream, void *buf, size_t len)
+{
+    struct stream_visit visit;
+    int status = read_begin(stream, buf, len, &visit);
+    return status < 0 ? status : read_end(stream, &visit, read_line(stream, buf, len));
+}
+
 bool weft_stream_at_eof(const struct weft_stream *stream)
 {
-    return stream != NULL && stream->is_ended && stream->buffer.len == 0;
+    struct stream_visit visit;
+    if (stream == NULL)
+        return false;
+    int status = stream_enter(stream->loop, &visit);
+    bool is_at_eof = stream->is_ended && stream->buffer.len == 0;
+    if (status == 0)
+        (void)stream_leave(&visit, 0);
+    return is_at_eof;
 }
 
 int weft_stream_set_limit(struct weft_stream *stream, size_t limit_bytes)
 {
-    int status = stream == NULL || limit_bytes == 0 ? -EINVAL : loop_check(stream->loop);
-    if (status == 0)
-        stream->limit = limit_bytes;
-    return status;
+    struct stream_visit visit;
+    int status = stream == NULL || limit_bytes == 0 ? -EINVAL : stream_enter(stream->loop, &visit);
+    if (status < 0)
+        return status;
+    stream->limit = limit_bytes;
+    return stream_leave(&visit, 0);
 }
 
 /* ---- writing ---- */
 
-/* The transport to write to; before connection_made there is none. */
-static int writable(struct weft_stream *stream)
+/* Come to the transport that is to be written to; before connection_made there is none. */
+static int write_begin(struct weft_stream *stream, struct stream_visit *visit)
 {
-    if (stream == NULL)
-        return -EINVAL;
-    int status = loop_check(stream->loop);
-    return status < 0 ? status : stream->transport == NULL ? -ENOTCONN : 0;
+    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, visit);
+    if (status < 0)
+        return status;
+    return stream->transport == NULL ? stream_leave(visit, -ENOTCONN) : 0;
 }
 
 int weft_stream_write(struct weft_stream *stream, const void *data, size_t len)
 {
-    int status = writable(stream);
-    return status < 0 ? status : weft_transport_write(stream->transport, data, len);
+    struct stream_visit visit;
+    int status = write_begin(stream, &visit);
+    return status < 0 ? status : stream_leave(&visit, weft_transport_write(stream->transport, data, len));
 }
 
 int weft_stream_writev(struct weft_stream *stream, const struct iovec *iov, size_t count)
 {
-    int status = writable(stream);
-    return status < 0 ? status : weft_transport_writev(stream->transport, iov, count);
+    struct stream_visit visit;
+    int status = write_begin(stream, &visit);
+    return status < 0 ? status : stream_leave(&visit, weft_transport_writev(stream->transport, iov, count));
 }
 
 int weft_stream_write_eof(struct weft_stream *stream)
 {
-    int status = writable(stream);
-    return status < 0 ? status : weft_transport_write_eof(stream->transport);
+    struct stream_visit visit;
+    int status = write_begin(stream, &visit);
+    return status < 0 ? status : stream_leave(&visit, weft_transport_write_eof(stream->transport));
 }
 
-int weft_stream_drain(struct weft_stream *stream)
+int weft_stream_close(struct weft_stream *stream)
 {
-    int status = stream == NULL ? -EINVAL : loop_check(stream->loop);
+    struct stream_visit visit;
+    int status = write_begin(stream, &visit);
+    return status < 0 ? status : stream_leave(&visit, weft_transport_close(stream->transport));
+}
+
+static int drain(struct weft_stream *stream)
+{
+    int status = 0;
     while (status == 0 && !stream->is_lost && stream->is_writing_paused)
         status = stream_wait(stream, &stream->draining);
     if (status < 0 || !stream->is_lost)
@@ -207,16 +251,24 @@ int weft_stream_drain(struct weft_stream *stream)
     return stream->status < 0 ? stream->status : WEFT_ELOST;
 }
 
-int weft_stream_close(struct weft_stream *stream)
+int weft_stream_drain(struct weft_stream *stream)
 {
-    int status = writable(stream);
-    return status < 0 ? status : weft_transport_close(stream->transport);
+    struct stream_visit visit;
+    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
+    return status < 0 ? status : stream_leave(&visit, drain(stream));
+}
+
+static int wait_closed(struct weft_stream *stream)
+{
+    int status = 0;
+    while (status == 0 && !stream->is_lost)
+        status = stream_wait(stream, &stream->closing);
+    return status < 0 ? status : stream->status;
 }
 
 int weft_stream_wait_closed(struct weft_stream *stream)
 {
-    int status = stream == NULL ? -EINVAL : loop_check(stream->loop);
-    while (status == 0 && !stream->is_lost)
-        status = stream_wait(stream, &stream->closing);
-    return status < 0 ? status : stream->status;
+    struct stream_visit visit;
+    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
+    return status < 0 ? status : stream_leave(&visit, wait_closed(stream));
 }
