@@ -197,6 +197,7 @@ void monitor_start(struct weft_runtime *runtime)
     for (uint32_t i = 0; i < runtime->loop_count; i++)
         has_polled(monitor, &runtime->loops[i].view, polls_of(runtime->loops[i].loop));
     monitor->has_thread = runtime->driver->threads->start(&monitor->thread, "weft-monitor", thread_body, runtime) == 0;
+    weft_atomic_store_relaxed(&monitor->watch.is_manned, monitor->has_thread);
 }
 
 void monitor_wake(struct weft_runtime *runtime)
@@ -209,6 +210,7 @@ void monitor_stop(struct weft_runtime *runtime)
     struct monitor *monitor = &runtime->monitor;
     if (!monitor->has_thread)
         return;
+    weft_atomic_store_relaxed(&monitor->watch.is_manned, 0);
     weft_atomic_store_relaxed(&monitor->is_stop_asked, 1);
     parker_unpark(&monitor->watch.parker);
     runtime->driver->threads->join(&monitor->thread);

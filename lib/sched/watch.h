@@ -24,6 +24,7 @@ enum { WATCH_NEAR = 0, WATCH_FAR = 1, WATCH_ASLEEP = 2 };
 struct watch {
     struct parker parker; /* the watcher's */
     uint32_t depth;       /* atomic: above */
+    uint32_t is_manned;   /* atomic: there is a watcher. Set by who starts and ends it */
 };
 
 /* Have the watcher look now, unless it will look soon. Many calls at once are one wake-up. thread: any */

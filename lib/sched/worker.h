@@ -159,10 +159,20 @@ static inline void worker_unpark(struct worker *worker)
  */
 static inline void worker_set_jobs(struct worker *worker, struct weft_job_stack *jobs)
 {
-    /* Release: the stack's contents. Pairs with the acquire of who looks for something to steal, and with the monitor's. */
+    /* Release: the stack's contents. Pairs with the acquires in crew.c, where thieves look, and in worker_call_on_jobs(). */
     weft_atomic_store_release(&worker->jobs, jobs);
     if (jobs != NULL && worker->watch != NULL)
         watch_computing(worker->watch);
+}
+
+/*
+ * True if somebody sees that a fiber computes here for long, and calls on it.
+ *
+ * thread:  any
+ */
+static inline bool worker_is_watched(const struct worker *worker)
+{
+    return worker->watch != NULL && weft_atomic_load_relaxed(&worker->watch->is_manned) != 0;
 }
 
 /*

@@ -107,11 +107,10 @@ void jobs_show(struct fiber_jobs *jobs)
         return;
     if (jobs != NULL) {
         jobs->shown_ticks = clock_ticks();
-        jobs->is_counted = worker->is_virtual || worker_is_alone(worker);
+        jobs->is_counted = worker->is_virtual || !worker_is_watched(worker);
         job_stack_ask(&jobs->stack); /* who is hungry has not seen it so far */
     }
-    /* Release: the stack. Pairs with the acquire in crew_steal(). */
-    weft_atomic_store_release(&worker->jobs, jobs == NULL ? NULL : &jobs->stack);
+    worker_set_jobs(worker, jobs == NULL ? NULL : &jobs->stack);
 }
 
 void jobs_leave(struct fiber_jobs *jobs, bool is_ready)
