@@ -198,8 +198,6 @@ static bool steal_job(struct worker *worker, struct worker *victim)
         worker->taken = ops->take_job(worker, stack);
     else
         ask_now_and_then(worker, stack);
-    if (worker->taken != NULL)
-        worker_count(&worker->job_steal_count, 1);
     return worker->taken != NULL;
 }
 

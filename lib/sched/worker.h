@@ -49,7 +49,7 @@ struct worker {
     uint64_t owed_count;         /* wake-ups that were sent or are about to be: parks that somebody else ended */
     uint64_t search_count;       /* searches begun by itself */
     uint64_t steal_count;        /* works taken from other rings */
-    uint64_t job_steal_count;    /* jobs taken from other stacks */
+    uint64_t job_steal_count;    /* jobs taken from job stacks, counted by who takes them */
     uint64_t vain_count;         /* summons that found nothing left */
     uint64_t wake_count;         /* wake-ups that have arrived, written by the wakers */
     uint64_t summon_count;       /* atomic: of these, those to come and steal; written by who summons */

@@ -71,6 +71,7 @@ static struct weft_work *job_take(struct worker *thief, struct weft_job_stack *s
         task_drop_unstarted(child);
         return NULL;
     }
+    worker_count(&thief->job_steal_count, 1);
     jobs->stolen = job;
     struct weft_task *parent = jobs_of(stack)->task; /* it stays: it joins only what has a child */
     task_adopt(child, job->context, parent);
