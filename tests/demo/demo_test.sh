@@ -35,7 +35,17 @@ assert 0 < figures["latency_us"]["p50"] <= figures["latency_us"]["p99"] <= figur
 assert len(figures["loops"]) == 2
 assert all(loop["completed_for_others"] > 0 for loop in figures["loops"])
 assert sum(loop["requests"] for loop in figures["loops"]) >= figures["requests"]
-assert {task["name"] for task in figures["tasks"]} >= {"main", "serve 0", "serve 1", "rally with 0", "rally with 1"}
+computing = figures["computing"]
+assert computing["requests"] > 0 and computing["errors"] == 0
+assert 0 < computing["latency_us"]["p50"] <= computing["latency_us"]["p99"] <= computing["latency_us"]["p99.9"]
+assert sum(loop["stolen_jobs"] + loop["stolen_tasks"] for loop in computing["loops"]) > 0
+assert [work["name"] for work in figures["computations"]] == ["fib", "matrix", "tree"]
+for work in figures["computations"]:
+    assert min(work["serial_ns"], work["one_loop_ns"], work["all_loops_ns"]) > 0
+    assert work["speed_up_over_one_loop"] > 0 and work["speed_up_over_serial"] > 0
+assert sum(work["rounds_while_serving"] for work in figures["computations"]) > 0
+assert {task["name"] for task in figures["tasks"]} >= {"main", "compute", "serve 0", "serve 1", "rally with 0", "rally with 1"}
+assert all(task["ran_on"] < 2 for task in figures["tasks"])
 assert max(len(line) for line in lines[:-1]) <= 100
 assert not any("\033" in line for line in lines)
 ' "$folder/out" || fail "the table or its figures are wrong"

@@ -19,6 +19,8 @@ void figures_read(const struct shard *shard, struct figures *figures)
         .passes = weft_atomic_load_relaxed(&shard->passes),
         .parks = counters.parks,
         .wakes = counters.wakes,
+        .steals = counters.steals,
+        .stolen_jobs = counters.stolen_jobs,
     };
 }
 
@@ -28,6 +30,8 @@ void figures_subtract(struct figures *figures, const struct figures *before)
     figures->parks -= before->parks;
     figures->wakes -= before->wakes;
     figures->passes -= before->passes;
+    figures->steals -= before->steals;
+    figures->stolen_jobs -= before->stolen_jobs;
 }
 
 void figures_add(struct figures *sum, const struct figures *figures)
@@ -37,6 +41,8 @@ void figures_add(struct figures *sum, const struct figures *figures)
     sum->parks += figures->parks;
     sum->wakes += figures->wakes;
     sum->passes += figures->passes;
+    sum->steals += figures->steals;
+    sum->stolen_jobs += figures->stolen_jobs;
 }
 
 const char *figure_text(uint64_t number, char *text)

@@ -16,6 +16,8 @@ struct figures {
     uint64_t parks;       /* times the loop went to sleep */
     uint64_t wakes;       /* times another loop woke it */
     uint64_t passes;      /* futures that it completed for tasks of other loops */
+    uint64_t steals;      /* tasks that were ready elsewhere, and that it ran */
+    uint64_t stolen_jobs; /* forks of other loops that it ran */
 };
 
 /* Read them now. thread: any */

@@ -1,8 +1,10 @@
 /*
- * The demo: a web server on one loop for each processor, while tasks of all loops complete futures for each other.
+ * The demo: a web server on one loop for each processor, while tasks of all loops complete futures for each other, and while a computation
+ * runs through the same loops.
  *
- * Read it from here: site.c makes the loops and their servers, http.c is a protocol, traffic.c has fibers of two loops talk, load.c waits
- * for a child process in the executor, signals.c hears Ctrl-C. The main fiber below is what holds them together.
+ * Read it from here: site.c makes the loops and their servers, http.c is a protocol, traffic.c has fibers of two loops talk, compute.c forks
+ * and joins, computing.c does so again and again, load.c waits for a child process in the executor, signals.c hears Ctrl-C. The main fiber
+ * below is what holds them together.
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,8 +15,8 @@
 #include <unistd.h>
 
 #include "tools/demo/http.h"
-#include "tools/demo/measure.h"
 #include "tools/demo/options.h"
+#include "tools/demo/results.h"
 #include "tools/demo/signals.h"
 #include "tools/demo/site.h"
 #include "tools/demo/table.h"
@@ -33,29 +35,57 @@ struct demo {
     struct options options;
     struct site site;
     struct traffic traffic;
-    struct measurement measurement;
+    struct results results;
 };
 
 /* ---- the main fiber ------------------------------------------------------------------------------------------------------------- */
 
+/* Does not return before a signal comes. */
 static int serve(struct demo *demo)
 {
+    int status = traffic_start(&demo->traffic, &demo->site, SERVE_PAUSE_NS);
+    if (status < 0)
+        return status;
     printf("weft serves on %u %s at http://127.0.0.1:%u/ until Ctrl-C\n", demo->site.count, demo->site.count == 1 ? "loop" : "loops",
            demo->site.port);
     fflush(stdout);
-    int status = 0;
     while (status == 0)
         status = weft_sleep(INT64_MAX);
     return status;
 }
 
+/* Put load on the site while tasks of its loops complete each other's futures. */
+static int measure_load(struct demo *demo, struct measurement *measurement, bool is_first)
+{
+    int status = traffic_start(&demo->traffic, &demo->site, LOAD_PAUSE_NS);
+    if (status == 0)
+        status = measurement_begin(measurement, &demo->options, &demo->site);
+    if (status == 0 && is_first)
+        table_print_title(measurement, stdout);
+    if (status == 0)
+        status = measurement_end(measurement, &demo->site);
+    traffic_stop(&demo->traffic);
+    return status;
+}
+
+/* The same while the loops also compute. */
+static int measure_load_and_compute(struct demo *demo)
+{
+    int status = computing_start(&demo->results.work, &demo->site);
+    if (status == 0)
+        status = measure_load(demo, &demo->results.computing, false);
+    int stopped = computing_stop(&demo->results.work);
+    return status < 0 ? status : stopped;
+}
+
 static int measure(struct demo *demo)
 {
-    int status = measurement_begin(&demo->measurement, &demo->options, &demo->site);
-    if (status < 0)
-        return status;
-    table_print_title(&demo->measurement, stdout);
-    return measurement_end(&demo->measurement, &demo->site);
+    int status = measure_load(demo, &demo->results.serving, true);
+    if (status == 0)
+        status = speeds_measure(demo->results.speeds, &demo->site);
+    if (status == 0)
+        status = measure_load_and_compute(demo);
+    return status;
 }
 
 /* A signal cancels this task: whatever it waits for returns -ECANCELED, and the way out is the same as after a full measurement. */
@@ -67,8 +97,6 @@ static int demo_run(void *arg, void **result_out)
     weft_current_task(&self);
     weft_task_set_name(self, "main");
     int status = signals_open(self);
-    if (status == 0)
-        status = traffic_start(&demo->traffic, &demo->site, demo->options.is_serving ? SERVE_PAUSE_NS : LOAD_PAUSE_NS);
     if (status == 0)
         status = demo->options.is_serving ? serve(demo) : measure(demo);
     traffic_stop(&demo->traffic);
@@ -123,16 +151,17 @@ static int json_write(const char *name, const char *line)
 
 static int demo_tell(const struct demo *demo)
 {
-    char *line = table_json(&demo->measurement);
+    char *line = table_json(&demo->results);
     if (line == NULL) {
         fprintf(stderr, "demo: %s\n", weft_status_text(-ENOMEM));
         return EXIT_FAILURE;
     }
-    table_print(&demo->measurement, stdout, isatty(STDOUT_FILENO));
+    table_print(&demo->results, stdout, isatty(STDOUT_FILENO));
     puts(line);
     int code = demo->options.json != NULL ? json_write(demo->options.json, line) : EXIT_SUCCESS;
     free(line);
-    return demo->measurement.load.requests > 0 ? code : EXIT_FAILURE;
+    bool has_served = demo->results.serving.load.requests > 0 && demo->results.computing.load.requests > 0;
+    return has_served ? code : EXIT_FAILURE;
 }
 
 static int demo_end(const struct demo *demo, int status)
@@ -170,6 +199,7 @@ int main(int argc, char **argv)
         site_close(&demo.site);
     }
     code = demo_end(&demo, status);
-    measurement_free(&demo.measurement);
+    measurement_free(&demo.results.serving);
+    measurement_free(&demo.results.computing);
     return code;
 }

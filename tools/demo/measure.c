@@ -51,7 +51,7 @@ static int measure_middle(struct measurement *measurement, const struct site *si
     if (status < 0)
         return status;
     connections_note(measurement, site);
-    return task_tree_take(&measurement->tasks);
+    return task_tree_take(&measurement->tasks, site);
 }
 
 int measurement_begin(struct measurement *measurement, const struct options *options, const struct site *site)

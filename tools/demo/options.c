@@ -10,9 +10,10 @@
 
 static const char usage[] = "Usage: demo [options]\n"
                             "\n"
-                            "Serve HTTP on one loop for each processor, put load on it with wrk, and tell what the loops did.\n"
+                            "Serve HTTP on one loop for each processor, put load on it with wrk, first without and then with a\n"
+                            "computation through the same loops, and tell what the loops did.\n"
                             "\n"
-                            "  --seconds N      how long the load lasts (5)\n"
+                            "  --seconds N      how long the load lasts, each time (5)\n"
                             "  --connections N  how many connections wrk opens (64)\n"
                             "  --loops N        how many loops there are (one for each processor)\n"
                             "  --port N         the port on 127.0.0.1 (any that is free)\n"

@@ -86,9 +86,8 @@ int page_home(struct shard *shard, char **body_out, size_t *body_bytes_out)
 
 int page_tasks(struct shard *shard, char **body_out, size_t *body_bytes_out)
 {
-    (void)shard;
     struct task_tree tree;
-    int status = task_tree_take(&tree);
+    int status = task_tree_take(&tree, shard->site);
     if (status < 0)
         return status;
     FILE *out = open_memstream(body_out, body_bytes_out);

@@ -1,5 +1,5 @@
 /*
- * Spawn: a fiber with a name, so that /tasks and the table read well.
+ * Spawn: fibers with a name, so that /tasks and the table read well.
  */
 #ifndef TOOLS_DEMO_SPAWN_H
 #define TOOLS_DEMO_SPAWN_H
@@ -17,5 +17,14 @@ struct weft_loop;
  */
 int spawn(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+
+/*
+ * The same for a stealable task with the largest stack: whichever loop has time runs it.
+ *
+ * thread:  any
+ * memory:  as spawn()
+ * returns: as weft_fiber_new() and weft_loop_spawn()
+ */
+int spawn_stealable(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out, const char *name);
 
 #endif
