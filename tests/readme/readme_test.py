@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""README.md keeps its word: its example echoes on the port that it is given, Ctrl-C ends it well, and the names it gives exist."""
+"""README.md keeps its word: its example echoes and computes on the port that it is given, Ctrl-C ends it well, and the names it gives exist."""
 
 import glob
 import os
@@ -44,16 +44,21 @@ def receive(client, count):
     return got
 
 
-def example_echoes_and_ends():
+def example_echoes_computes_and_ends():
     port = free_port()
     env = dict(os.environ, EXAMPLE_PORT=str(port))
     process = subprocess.Popen([os.path.join(ROOT, "tests/readme/example")], env=env)
     try:
         clients = [connect(port, process) for _ in range(8)]
         for number, client in enumerate(clients):
-            message = b"%d" % number * 10000
+            message = b"hello from %d\n" % number * 1000
             client.sendall(message)
             assert receive(client, len(message)) == message
+        for client in clients:
+            client.sendall(b"27\nand on\n1\n")
+        for client in clients:
+            answer = b"196418\nand on\n1\n"
+            assert receive(client, len(answer)) == answer
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 0, process.returncode
         for client in clients:
@@ -69,7 +74,7 @@ def names_exist():
 
 
 def main():
-    checks = [example_echoes_and_ends, names_exist]
+    checks = [example_echoes_computes_and_ends, names_exist]
     for check in checks:
         check()
         print("ok:", check.__name__)
