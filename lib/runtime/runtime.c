@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
 #include "lib/sched/crew.h"
+#include "lib/task/job.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
@@ -98,7 +99,7 @@ static int open_all(struct weft_runtime *runtime)
     random_init(&runtime->random, runtime->options.seed);
     int status = runtime->driver->open(runtime);
     if (status == 0)
-        runtime->crew = crew_create(runtime->loop_count, NULL);
+        runtime->crew = crew_create(runtime->loop_count, &job_crew_ops);
     if (status == 0 && runtime->crew == NULL)
         status = -ENOMEM;
     if (status == 0)

@@ -12,14 +12,15 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <string.h>
 
 #include "lib/base/clock.h"
-#include "lib/base/context.h"
 #include "lib/sched/crew.h"
 #include "lib/task/fiber.h"
 #include "lib/task/job.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
+#include "weft/context.h"
 #include "weft/status.h"
 
 enum {
@@ -139,30 +140,16 @@ static struct weft_task *thief_child(struct weft_job *job)
     return child;
 }
 
-/* The loop closes, and the child's loop does not run: have its body return here and now. */
-static void child_finish(struct weft_task *child)
-{
-    struct weft_loop *loop = weft_get_running_loop();
-    struct weft_coro *coro = weft_task_get_coro(child);
-    if (loop == NULL || coro == NULL)
-        return;
-    struct weft_task *outer_task = task_get_current(loop);
-    task_set_current(loop, child);
-    struct weft_context *outer = context_swap_current(child->future.context);
-    fiber_finish(coro);
-    child->future.context = context_swap_current(outer);
-    task_set_current(loop, outer_task);
-}
-
 /* The parent is being unwound, and must not return into a frame that the child uses. */
 static void child_end(struct weft_task *child)
 {
     struct weft_loop *home = child->future.loop;
+    struct weft_loop *here = weft_get_running_loop();
     (void)weft_task_cancel(child, "the loop of the task that forked it closes");
     while (!weft_future_done(&child->future)) {
         /* Pairs with the release in loop_leave(): what the child's loop did last. */
         if (loop_is_here(home) || !weft_atomic_load_acquire(&home->is_entered)) {
-            child_finish(child);
+            task_finish(child, here != NULL ? here : home, fiber_finish); /* its body returns; the task ends with its own loop */
             return;
         }
         weft_atomic_pause();

@@ -101,18 +101,23 @@ static void task_let_go(struct coro_task *task)
     weft_task_unref(&task->base);
 }
 
-/* Close the coroutine where it waits, on `loop`. It may run to its end in there, and is still this task. */
-static void task_unwind(struct coro_task *task, struct weft_loop *loop)
+/* Let `end` end the coroutine where it waits, on `loop`. It may run to its end in there, and is still this task. */
+static void task_end_coro(struct coro_task *task, struct weft_loop *loop, void (*end)(struct weft_coro *coro))
 {
     struct weft_task *outer_task = task_get_current(loop);
     task_set_current(loop, &task->base);
     weft_atomic_store_relaxed(&task->stepping, loop);
     struct weft_context *outer = context_swap_current(task->base.future.context);
-    task->coro->ops->close(task->coro);
-    task->coro = NULL;
+    end(task->coro);
     task->base.future.context = context_swap_current(outer);
     weft_atomic_store_relaxed(&task->stepping, NULL);
     task_set_current(loop, outer_task);
+}
+
+static void task_unwind(struct coro_task *task, struct weft_loop *loop)
+{
+    task_end_coro(task, loop, task->coro->ops->close);
+    task->coro = NULL;
 }
 
 /* The task will not run again. Who waits for it, on whatever loop, is told so: its coroutine is over, and nobody else would. */
@@ -491,6 +496,25 @@ static void task_abandon(struct weft_task *base)
     }
     weft_future_unref(future);
     task_give_up(task);
+}
+
+void task_finish(struct weft_task *base, struct weft_loop *loop, void (*end)(struct weft_coro *coro))
+{
+    struct coro_task *task = coro_task(base);
+    task_lock(task);
+    struct weft_future *future = task->fut_waiter;
+    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
+    task->fut_waiter = NULL;
+    task_unlock(task, 0, TASK_DETACH);
+    weft_future_unref(future); /* it may be in the coroutine's own frame */
+    if (was_hanging)
+        task_queue(task);
+    struct weft_loop *queued_on = task->waiter.loop;
+    bool is_stealable = task->waiter.is_stealable;
+    if (task->coro != NULL)
+        task_end_coro(task, loop, end);
+    task->waiter.loop = queued_on; /* where its work is awaited, whatever the body has let go of in its end */
+    task->waiter.is_stealable = is_stealable;
 }
 
 static const struct weft_task_ops coro_task_ops = {

@@ -118,6 +118,14 @@ struct weft_work *task_first_work(struct weft_task *task);
  */
 void task_drop_unstarted(struct weft_task *task);
 
+/*
+ * Have `end` end the coroutine of a task in another's name, on `loop`, which closes here, while no loop runs that could step it. `end` does
+ * not free it: the task's own work is queued, or under way, and finds it over; or the task's own loop does as it closes.
+ *
+ * thread:  the closing one
+ */
+void task_finish(struct weft_task *task, struct weft_loop *loop, void (*end)(struct weft_coro *coro));
+
 /* As weft_register_task() for a task that nobody else knows yet. thread: any */
 int registry_add(struct weft_task *task);
 

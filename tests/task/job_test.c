@@ -569,7 +569,7 @@ Test(job, sleeps_beside_its_siblings, .timeout = 10)
 
 static int long_fib(void *arg, void **result_out)
 {
-    long result;
+    long result = 0;
     (void)result_out;
     CHECK_EQ(WEFT_RUN(fib, 27, &result), 0);
     *(bool *)arg = true;
