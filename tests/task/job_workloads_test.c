@@ -7,7 +7,7 @@
 #include "weft/job.h"
 #include "weft/runtime.h"
 
-enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 3 : 20 };
+enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 20 : 100 };
 
 struct computation {
     const struct workload *workload;
