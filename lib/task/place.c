@@ -8,9 +8,58 @@
 #include <errno.h>
 
 #include "lib/base/thread.h"
+#include "lib/task/coro_task.h"
 #include "lib/task/fiber.h"
-#include "lib/task/task.h"
 #include "weft/status.h"
+
+bool task_may_enter(const struct weft_task *base, const struct weft_loop *loop)
+{
+    if (!is_coro_task(base))
+        return true;
+    const struct coro_task *task = coro_task(base);
+    if (weft_atomic_load_relaxed(&task->stepping) == loop) /* only this thread has written that */
+        return true;
+    return task_home(task) == loop && !task->is_stealable && !task->is_away;
+}
+
+/* ---- holding ------------------------------------------------------------------------------------------------------------------------ */
+
+void task_hold(struct weft_task *base, struct weft_loop *loop)
+{
+    if (!is_coro_task(base))
+        return;
+    struct coro_task *task = coro_task(base);
+    (void)task_room(loop); /* its closing may have to await the task; without memory it will not */
+    task->hold_count++;
+    task->waiter.loop = loop;
+    task->waiter.is_stealable = false;
+    if (!task->is_stealable && loop != task_home(task) && !task->is_away)
+        task->is_away = true;
+}
+
+void task_unhold(struct weft_task *base)
+{
+    if (!is_coro_task(base))
+        return;
+    struct coro_task *task = coro_task(base);
+    if (--task->hold_count > 0)
+        return;
+    task->waiter.loop = task_home(task);
+    task->waiter.is_stealable = task->is_stealable;
+}
+
+struct weft_loop *task_held_on(const struct weft_task *base)
+{
+    bool is_held = is_coro_task(base) && coro_task(base)->hold_count > 0;
+    return is_held ? coro_task(base)->waiter.loop : NULL;
+}
+
+bool task_is_stealable(const struct weft_task *base)
+{
+    return is_coro_task(base) && coro_task(base)->is_stealable;
+}
+
+/* ---- fibers -------------------------------------------------------------------------------------------------------------------------- */
 
 int weft_loop_spawn_fiber(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
 {

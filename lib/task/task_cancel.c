@@ -1,0 +1,176 @@
+/*
+ * Cancelling a task: how a request reaches it, or what it waits for.
+ *
+ * Any thread may ask, while the task wakes, runs, moves or ends. The invariant: a request is either delivered, passed on to a future that
+ * accepted it, or stands in the task's state as MUST_CANCEL; and who takes a task off its future is the one who queues it.
+ */
+#include <errno.h>
+
+#include "lib/task/coro_task.h"
+#include "weft/status.h"
+
+/* Have the next step raise it. A second request does not change what is to be said. Under the lock, which it leaves. */
+static void task_must_cancel(struct coro_task *task, const char *message)
+{
+    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
+        task->cancel_message = message;
+    task_unlock(task, TASK_MUST_CANCEL, 0);
+}
+
+/* Leave the future without cancelling it: returned for its reference. NULL if its wake-up is on its way already. Under the lock. */
+static struct weft_future *task_detach(struct coro_task *task)
+{
+    struct weft_future *future = task->fut_waiter;
+    if ((task_bits(task) & TASK_DETACH) == 0 || future == NULL || !future_remove_waiter(future, &task->waiter))
+        return NULL;
+    task->fut_waiter = NULL;
+    return future;
+}
+
+/* What has become of a request to stop. */
+enum cancel_step {
+    CANCEL_REFUSED, /* the task is done */
+    CANCEL_TAKEN,
+    CANCEL_GOES_ON, /* what the task waits for is to be cancelled in its name */
+};
+
+/* Have it reach the task, or what the task waits for: then *future_out gets a reference. Under the lock, which it leaves. */
+static enum cancel_step cancel_reach(struct coro_task *task, const char *message, struct weft_future **future_out)
+{
+    struct weft_future *left = task_detach(task);
+    if (left != NULL) {
+        task_must_cancel(task, message);
+        weft_future_unref(left); /* before the task runs on: the future may live in its frame */
+        task_queue(task);
+        return CANCEL_TAKEN;
+    }
+    if (task->fut_waiter == NULL || (task_bits(task) & TASK_DETACH) != 0) {
+        task_must_cancel(task, message);
+        return CANCEL_TAKEN;
+    }
+    if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
+        task->cancel_message = message;
+    *future_out = weft_future_ref(task->fut_waiter);
+    task_unlock(task, 0, 0);
+    return CANCEL_GOES_ON;
+}
+
+static enum cancel_step cancel_begin(struct coro_task *task, const char *message, struct weft_future **future_out)
+{
+    task_lock(task);
+    if (weft_future_done(&task->base.future)) {
+        task_unlock(task, 0, 0);
+        (void)weft_future_cancel(&task->base.future, message); /* too late, which counts as asking for its result */
+        return CANCEL_REFUSED;
+    }
+    weft_atomic_store_relaxed(&task->cancelling, task->cancelling + 1);
+    return cancel_reach(task, message, future_out);
+}
+
+/* `future` was done already: the task is to be told itself, unless it has gone on to wait for another. */
+static enum cancel_step cancel_refused(struct coro_task *task, const struct weft_future *future, const char *message,
+                                       struct weft_future **future_out)
+{
+    task_lock(task);
+    if (task->fut_waiter != future && task->fut_waiter != NULL)
+        return cancel_reach(task, message, future_out);
+    task_must_cancel(task, message);
+    return CANCEL_TAKEN;
+}
+
+/* Tasks that wait for each other in a ring would pass it round for ever: this one leaves its wait. */
+static void cancel_in_ring(struct coro_task *task, const char *message)
+{
+    task_lock(task);
+    struct weft_future *future = task->fut_waiter;
+    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
+    if (was_hanging)
+        task->fut_waiter = NULL;
+    task_must_cancel(task, message);
+    if (!was_hanging)
+        return;
+    weft_future_unref(future);
+    task_queue(task);
+}
+
+/* The task of ours that `future` is; NULL if it is something else. */
+static struct coro_task *coro_task_of(struct weft_future *future)
+{
+    struct weft_task *task = weft_container_of(future, struct weft_task, future);
+    bool is_task = (weft_atomic_load_relaxed(&future->flags) & FUTURE_IS_TASK) != 0;
+    return is_task && is_coro_task(task) ? coro_task(task) : NULL;
+}
+
+/*
+ * Tasks that wait for tasks are walked down in a loop, however many they are. A task has taken the request as soon as the next one has begun
+ * to, so only the last two matter. `mark` is the task met 2^n steps ago (R. P. Brent, An improved Monte Carlo factorization algorithm, 1980):
+ * meeting it again is a ring.
+ */
+void task_cancel_onward(struct coro_task *task, const char *message, struct weft_future *future)
+{
+    struct coro_task *mark = task;
+    struct weft_future *held = NULL; /* keeps `task`, once that is not the caller's */
+    enum cancel_step step = CANCEL_GOES_ON;
+    for (size_t steps = 1; step == CANCEL_GOES_ON; steps++) {
+        struct weft_future *next = NULL;
+        struct coro_task *inner = coro_task_of(future);
+        if (inner == mark) {
+            cancel_in_ring(task, message);
+            weft_future_unref(future);
+            break;
+        }
+        if (inner != NULL)
+            step = cancel_begin(inner, message, &next);
+        else
+            step = weft_future_cancel(future, message) ? CANCEL_TAKEN : CANCEL_REFUSED;
+        if (step == CANCEL_REFUSED) {
+            step = cancel_refused(task, future, message, &next);
+            weft_future_unref(future);
+        } else {
+            weft_future_unref(held);
+            held = future;
+            task = inner;
+        }
+        mark = (steps & (steps - 1)) == 0 ? task : mark;
+        future = next;
+    }
+    weft_future_unref(held);
+}
+
+bool task_cancel(struct weft_task *base, const char *message)
+{
+    struct weft_future *future = NULL;
+    enum cancel_step step = cancel_begin(coro_task(base), message, &future);
+    if (step == CANCEL_GOES_ON)
+        task_cancel_onward(coro_task(base), message, future);
+    return step != CANCEL_REFUSED;
+}
+
+int task_cancelling(const struct weft_task *base)
+{
+    return weft_atomic_load_relaxed(&coro_task(base)->cancelling);
+}
+
+int task_uncancel(struct weft_task *base)
+{
+    struct coro_task *task = coro_task(base);
+    task_lock(task);
+    if (task->cancelling > 0)
+        weft_atomic_store_relaxed(&task->cancelling, task->cancelling - 1);
+    int left = task->cancelling;
+    task_unlock(task, 0, left == 0 ? TASK_MUST_CANCEL : 0);
+    return left;
+}
+
+void task_rearm_cancel(struct weft_task *base)
+{
+    if (base == NULL)
+        return;
+    if (!is_coro_task(base)) { /* which is all that we know of it */
+        (void)weft_task_uncancel(base);
+        (void)weft_task_cancel(base, NULL);
+        return;
+    }
+    task_lock(coro_task(base));
+    task_unlock(coro_task(base), TASK_MUST_CANCEL, 0);
+}

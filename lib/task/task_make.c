@@ -1,0 +1,244 @@
+/*
+ * Making tasks: pinned and stealable ones, through a factory or past it, and those of stolen jobs.
+ *
+ * Until task_start() has queued or stepped it, nobody else knows the task, and whatever fails can be taken back.
+ */
+#include <errno.h>
+
+#include "lib/base/context.h"
+#include "lib/task/coro_task.h"
+#include "weft/memory.h"
+#include "weft/status.h"
+
+static void task_set_place(struct coro_task *task, struct weft_loop *loop, bool is_stealable)
+{
+    task->waiter.work.run = task_run;
+    task->waiter.loop = loop;
+    task->waiter.is_stealable = task->is_stealable = is_stealable;
+}
+
+static int task_set_up(struct coro_task *task, struct weft_loop *loop, const struct weft_task_options *options)
+{
+    struct weft_context *context = options == NULL ? NULL : options->context;
+    if (context == NULL) {
+        int status = context_capture(&context);
+        if (status < 0)
+            return status;
+    } else {
+        weft_context_ref(context);
+    }
+    int status = weft_task_init(&task->base, loop, &coro_task_ops, context);
+    weft_context_unref(context);
+    if (status >= 0 && options != NULL && options->name != NULL)
+        status = weft_task_set_name(&task->base, options->name);
+    if (status < 0) {
+        task->base.future.flags |= FUTURE_QUIET;
+        weft_future_fini(&task->base.future);
+    }
+    if (options != NULL && (options->flags & WEFT_TASK_NO_DESTROY_PENDING))
+        task->base.future.flags |= FUTURE_QUIET;
+    return status;
+}
+
+/* How creation differs from call to call. */
+struct task_how {
+    const struct weft_task_options *options; /* may be NULL */
+    bool is_stealable;
+};
+
+/* A task with references for the caller and for its run, not registered and not queued. */
+static int task_make(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct coro_task **task_out)
+{
+    struct coro_task *task = weft_calloc(1, sizeof(*task));
+    int status = task == NULL ? -ENOMEM : task_set_up(task, loop, how->options);
+    if (status < 0) {
+        weft_free(task);
+        return status;
+    }
+    task_set_place(task, loop, how->is_stealable);
+    task->coro = coro;
+    task->base.future.refs++; /* nobody else knows it yet */
+    *task_out = task;
+    return 0;
+}
+
+static int task_start(struct coro_task *task, const struct weft_task_options *options)
+{
+    if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && loop_is_here(task_home(task))) {
+        (void)task_step_eagerly(task, task_home(task)); /* a fatal status is stored in the task, as any other */
+        return 0;
+    }
+    int status = registry_add(&task->base);
+    if (status >= 0)
+        task_queue(task);
+    return status;
+}
+
+/* Let go what has not begun, without its coroutine. */
+static void task_unmake(struct coro_task *task)
+{
+    task->coro = NULL;
+    task->base.future.flags |= FUTURE_QUIET;
+    weft_task_unref(&task->base);
+    weft_task_unref(&task->base);
+}
+
+static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
+{
+    struct coro_task *task;
+    int status = task_make(loop, coro, how, &task);
+    if (status < 0)
+        return status;
+    status = task_start(task, how->options);
+    if (status < 0) {
+        task_unmake(task); /* the caller closes the coroutine */
+        return status;
+    }
+    if (task_out != NULL)
+        *task_out = &task->base;
+    else
+        weft_task_unref(&task->base);
+    return 0;
+}
+
+/* Refuse `coro`: it is closed, as the contract of creation says. */
+static int refuse(struct weft_coro *coro, int status)
+{
+    if (coro != NULL && status != WEFT_EPROTOCOL)
+        coro->ops->close(coro);
+    return status;
+}
+
+static int check_options(const struct weft_coro *coro, const struct weft_task_options *options)
+{
+    const uint32_t known_flags = WEFT_TASK_EAGER_START | WEFT_TASK_NO_DESTROY_PENDING;
+    if (coro == NULL || (options != NULL && (options->size < sizeof(*options) || (options->flags & ~known_flags) != 0)))
+        return -EINVAL;
+    const struct weft_coro_ops *ops = coro->ops;
+    return ops == NULL || ops->size < sizeof(*ops) || ops->send == NULL || ops->close == NULL ? WEFT_EPROTOCOL : 0;
+}
+
+int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+{
+    int status = loop_check(loop);
+    status = status < 0 ? status : check_options(coro, options);
+    if (status >= 0 && task_room(loop) == NULL)
+        status = -ENOMEM;
+    struct task_how how = {options, false};
+    if (status >= 0)
+        status = task_new(loop, coro, &how, task_out);
+    return status < 0 ? refuse(coro, status) : 0;
+}
+
+static int new_from_anywhere(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
+{
+    int status = loop == NULL ? -EINVAL : check_options(coro, how->options);
+    if (status >= 0 && weft_loop_is_closed(loop))
+        status = WEFT_ECLOSED;
+    if (status >= 0 && task_room(loop) == NULL)
+        status = -ENOMEM;
+    if (status >= 0)
+        status = task_new(loop, coro, how, task_out);
+    return status < 0 ? refuse(coro, status) : 0;
+}
+
+int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
+                                     struct weft_task **task_out)
+{
+    struct task_how how = {options, false};
+    return new_from_anywhere(loop, coro, &how, task_out);
+}
+
+int weft_loop_spawn(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+{
+    struct task_how how = {options, true};
+    return new_from_anywhere(loop, coro, &how, task_out);
+}
+
+/* ---- tasks of stolen jobs --------------------------------------------------------------------------------------------------------- */
+
+static int task_run_first(struct weft_work *work)
+{
+    struct coro_task *task = weft_container_of(work, struct coro_task, waiter.work);
+    struct weft_loop *here = weft_get_running_loop();
+    work->run = task_run;
+    return here == NULL || weft_loop_is_closed(here) ? task_run(work) : task_step_eagerly(task, here);
+}
+
+int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_context *context, const struct weft_task *parent,
+                    struct weft_task **task_out)
+{
+    struct coro_task *task = task_room(loop) == NULL ? NULL : weft_calloc(1, sizeof(*task));
+    if (task == NULL)
+        return -ENOMEM;
+    (void)weft_task_init(&task->base, loop, &coro_task_ops, NULL); /* which has nothing to refuse */
+    task_set_place(task, loop, true);
+    task->waiter.work.run = task_run_first;
+    task->coro = coro;
+    task->base.future.refs++; /* nobody else knows it yet */
+    task_adopt(&task->base, context, parent);
+    *task_out = &task->base;
+    return 0;
+}
+
+void task_adopt(struct weft_task *task, struct weft_context *context, const struct weft_task *parent)
+{
+    task->future.context = context;
+    task->parent_id = parent == NULL ? 0 : weft_atomic_load_relaxed(&parent->id);
+}
+
+struct weft_work *task_first_work(struct weft_task *task)
+{
+    return &coro_task(task)->waiter.work;
+}
+
+void task_drop_unstarted(struct weft_task *base)
+{
+    struct weft_coro *coro = coro_task(base)->coro;
+    task_unmake(coro_task(base));
+    coro->ops->close(coro);
+}
+
+/* ---- the public calls ------------------------------------------------------------------------------------------------------------- */
+
+int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
+                          struct weft_task **task_out)
+{
+    struct loop_room_state *state = loop == NULL ? NULL : loop_room(loop, LOOP_ROOM_TASK);
+    struct task_room *room = (struct task_room *)state;
+    if (room == NULL || room->factory == NULL)
+        return weft_task_new(loop, coro, options, task_out);
+    int status = loop_check(loop);
+    if (status < 0)
+        return refuse(coro, status);
+    struct weft_task *task = NULL;
+    status = room->factory(loop, coro, options, room->factory_arg, &task);
+    if (status < 0)
+        return status;
+    if (task_out != NULL)
+        *task_out = task;
+    else
+        weft_task_unref(task);
+    return 0;
+}
+
+int weft_loop_set_task_factory(struct weft_loop *loop, weft_task_factory_fn *factory, void *arg)
+{
+    int status = loop_check(loop);
+    if (status < 0)
+        return status;
+    struct task_room *room = task_room(loop);
+    if (room == NULL)
+        return -ENOMEM;
+    room->factory = factory;
+    room->factory_arg = arg;
+    return 0;
+}
+
+weft_task_factory_fn *weft_loop_get_task_factory(struct weft_loop *loop)
+{
+    if (loop == NULL)
+        return NULL;
+    struct loop_room_state *state = loop_room(loop, LOOP_ROOM_TASK);
+    return state == NULL ? NULL : ((struct task_room *)state)->factory;
+}
