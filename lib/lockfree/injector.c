@@ -10,6 +10,7 @@ void injector_init(struct injector *injector)
 {
     static const struct trylock free_lock = TRYLOCK_INIT;
     injector->incoming = INCOMING_EMPTY;
+    injector->visitors = 0;
     injector->lock = free_lock;
     injector->list_count = 0;
     injector->list = (struct weft_work_list){NULL, NULL, 0};
@@ -79,7 +80,8 @@ size_t injector_take(struct injector *injector, size_t max, struct weft_work_lis
         weft_work_list_push(list, work);
         count++;
     }
-    weft_atomic_store_relaxed(&injector->list_count, injector->list.count);
+    /* Seq_cst: who leaves some looks next at who is parked. Pairs with injector_is_empty() of a loop that parks. */
+    weft_atomic_store_seq_cst(&injector->list_count, injector->list.count);
     trylock_leave(&injector->lock);
     return count;
 }

@@ -22,6 +22,7 @@
 
 struct injector {
     struct weft_work *incoming __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic */
+    uint32_t visitors; /* atomic: the crew's; here, since whoever writes it writes `incoming` too (see lib/sched/crew.c) */
     struct trylock lock __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
     uint64_t list_count; /* atomic: of `list`; written under the lock */
     struct weft_work_list list;

@@ -26,6 +26,11 @@ static uint64_t room(const struct ring *ring, uint64_t tail)
     return RING_CAPACITY - (tail - weft_atomic_load_acquire(&ring->head));
 }
 
+size_t ring_room(const struct ring *ring)
+{
+    return (size_t)room(ring, weft_atomic_load_relaxed(&ring->tail));
+}
+
 bool ring_push(struct ring *ring, struct weft_work *work)
 {
     uint64_t tail = weft_atomic_load_relaxed(&ring->tail);

@@ -77,6 +77,13 @@ size_t ring_take_half(struct ring *ring, struct weft_work_list *list);
 size_t ring_steal(struct ring *victim, struct ring *own);
 
 /*
+ * How many more can be pushed; others only make it more.
+ *
+ * thread:  the owner
+ */
+size_t ring_room(const struct ring *ring);
+
+/*
  * How many there are, roughly, without an order. It may be nonsense while others are at it, but is 0 for a ring that nobody touches.
  *
  * thread:  any

@@ -66,7 +66,7 @@ static bool spin(struct weft_loop *loop, uint64_t limit_ns)
     (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
     while (loop->polled_ns < end_ns) {
         if (spin_once(loop)) {
-            crew_search_end(&loop->worker, worker_has_stealable(&loop->worker));
+            crew_search_end(&loop->worker);
             worker_count(&loop->counters.spins, 1);
             loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
             return true;
@@ -94,7 +94,7 @@ static void wake_up(struct weft_loop *loop)
     if (!is_summoned || worker_search(worker))
         return;
     worker_count(&worker->vain_count, 1);
-    crew_search_end(worker, false);
+    crew_search_end(worker);
 }
 
 static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
@@ -108,7 +108,7 @@ static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
 /* Look at the poller, and no further for other loops' work. */
 static int look_only(struct weft_loop *loop)
 {
-    crew_search_end(&loop->worker, false);
+    crew_search_end(&loop->worker);
     return poll_now(loop, 0);
 }
 

@@ -21,7 +21,7 @@
 
 enum { REFILL_MAX = 64 };
 
-/* Values of worker.idle_state. PARKED → SUMMONED by who summons it, else only by the worker itself. */
+/* Values of worker.idle_state. PARKED → SUMMONED by who summons it and has counted for that, else only by the worker itself. */
 enum { IDLE_AWAKE, IDLE_PARKED, IDLE_SUMMONED };
 
 static uint32_t parked_in(uint64_t idle)
@@ -75,12 +75,21 @@ static void send_home(struct weft_work_list *list)
         (void)work->run(work);
 }
 
+/* Threads outside may be about to summon a worker, of which after this neither is touched any more. */
+static void await_visitors(const struct crew *crew)
+{
+    /* Pairs with the release in crew_push(). */
+    while (weft_atomic_load_acquire(&crew->injector.visitors) != 0)
+        weft_atomic_pause();
+}
+
 void crew_dissolve(struct crew *crew)
 {
     struct worker *outer = worker_current();
     struct weft_work_list list = {NULL, NULL, 0};
     weft_atomic_store_relaxed(&crew->is_dissolved, 1); /* read by this thread, and by others who may come too late for the injector */
     injector_close(&crew->injector, &list);
+    await_visitors(crew);
     for (uint32_t i = 0; i < crew->count; i++) {
         struct worker *worker = crew->workers[i];
         if (worker->taken != NULL)
@@ -97,7 +106,7 @@ void crew_dissolve(struct crew *crew)
 
 /* ---- summoning -------------------------------------------------------------------------------------------------------------------- */
 
-/* Wake one that is parked, in whose name the caller has been counted as searching. False if all have woken by themselves. */
+/* Wake one that is parked, which the caller has counted as searching. False if all have woken by themselves. */
 static bool summon(struct crew *crew)
 {
     for (uint32_t i = 0; i < crew->count; i++) {
@@ -105,10 +114,9 @@ static bool summon(struct crew *crew)
         uint32_t state = IDLE_PARKED;
         if (weft_atomic_load_relaxed(&worker->idle_state) != IDLE_PARKED)
             continue;
-        /* Pairs with the exchange in crew_unpark(): it is one or the other who counts it out. */
+        /* Pairs with the exchange in crew_unpark(): it is summoned, or has woken by itself. */
         if (!weft_atomic_cas_acq_rel(&worker->idle_state, &state, IDLE_SUMMONED))
             continue;
-        (void)weft_atomic_sub_acq_rel(&crew->idle, PARKED_ONE);
         (void)weft_atomic_add_relaxed(&worker->summon_count, 1);
         if (inbox_poke(&worker->inbox))
             worker_wake(worker);
@@ -122,14 +130,27 @@ void crew_notify(struct crew *crew)
     /* Seq_cst, after the push. Pairs with the addition in crew_park(). */
     uint64_t idle = weft_atomic_load_seq_cst(&crew->idle);
     while (parked_in(idle) > 0 && searching_in(idle) == 0) {
-        if (!weft_atomic_cas_seq_cst(&crew->idle, &idle, idle + SEARCHING_ONE))
+        /* Both in one step: were one that wakes by itself still counted, this would go round until it is scheduled again. */
+        if (!weft_atomic_cas_seq_cst(&crew->idle, &idle, idle - PARKED_ONE + SEARCHING_ONE))
             continue;
         if (summon(crew))
             return;
         /* Pairs with the addition in crew_park(): who has parked since is seen here, or sees what others have pushed. */
-        (void)weft_atomic_sub_seq_cst(&crew->idle, SEARCHING_ONE);
+        (void)weft_atomic_add_seq_cst(&crew->idle, PARKED_ONE - SEARCHING_ONE);
         idle = weft_atomic_load_seq_cst(&crew->idle);
     }
+}
+
+bool crew_push(struct crew *crew, struct weft_work *work)
+{
+    /* Published by the push. Once that is done the work may run, and with it all may end that keeps the crew and its workers. */
+    (void)weft_atomic_add_relaxed(&crew->injector.visitors, 1);
+    bool is_pushed = injector_push(&crew->injector, work, work);
+    if (is_pushed)
+        crew_notify(crew);
+    /* Release: the last touch. Pairs with the acquire in await_visitors(). */
+    (void)weft_atomic_sub_release(&crew->injector.visitors, 1);
+    return is_pushed;
 }
 
 /* ---- searching ---------------------------------------------------------------------------------------------------------------------- */
@@ -159,13 +180,15 @@ bool crew_refill(struct worker *worker)
     if (crew == NULL)
         return false;
     size_t share = injector_count_hint(&crew->injector) / crew->count + 1;
+    size_t most = ring_room(&worker->ring) + 1;
     struct weft_work_list list = {NULL, NULL, 0};
-    if (injector_take(&crew->injector, share < REFILL_MAX ? share : REFILL_MAX, &list) == 0)
+    most = most < REFILL_MAX ? most : REFILL_MAX;
+    if (injector_take(&crew->injector, share < most ? share : most, &list) == 0)
         return false;
+    worker->taken = weft_work_list_pop(&list); /* past the ring, which may be full for ever */
     struct weft_work *work;
     while ((work = weft_work_list_pop(&list)) != NULL)
-        if (!ring_push(&worker->ring, work))
-            (void)injector_push(&crew->injector, work, work); /* it is closed only while no worker runs */
+        (void)ring_push(&worker->ring, work);
     if (!worker->is_searching && !injector_is_empty(&crew->injector))
         crew_notify(crew);
     return true;
@@ -240,16 +263,21 @@ bool crew_might_give(const struct worker *worker)
     return false;
 }
 
-/* True if there is something to steal. Fibers that compute are asked for something: the next push finds this worker parked. */
-static bool crew_has_work(struct crew *crew)
+/*
+ * True if there is something to steal, besides what `worker` runs next. Fibers that compute are asked for something: the next push finds
+ * this worker parked.
+ */
+static bool has_more(const struct worker *worker)
 {
+    const struct crew *crew = worker->crew;
     if (!injector_is_empty(&crew->injector))
         return true;
     for (uint32_t i = 0; i < crew->count; i++) {
-        struct worker *victim = crew->workers[i];
+        const struct worker *victim = crew->workers[i];
+        size_t is_next = victim == worker && worker->taken == NULL;
         /* Pairs with the release of the fiber that runs there. */
         struct weft_job_stack *stack = crew->ops == NULL ? NULL : weft_atomic_load_acquire(&victim->jobs);
-        if (ring_count(&victim->ring) > 0 || (stack != NULL && has_public_jobs(stack)))
+        if (ring_count(&victim->ring) > is_next || (stack != NULL && has_public_jobs(stack)))
             return true;
         if (stack != NULL)
             crew->ops->ask(stack);
@@ -257,7 +285,7 @@ static bool crew_has_work(struct crew *crew)
     return false;
 }
 
-void crew_search_end(struct worker *worker, bool has_found)
+void crew_search_end(struct worker *worker)
 {
     if (!worker->is_searching)
         return;
@@ -265,7 +293,7 @@ void crew_search_end(struct worker *worker, bool has_found)
     worker->is_searching = false;
     /* Seq_cst, before the queues are read. Pairs with the load in crew_notify(): who saw a searcher has left its work to us. */
     uint64_t before = weft_atomic_sub_seq_cst(&crew->idle, SEARCHING_ONE);
-    if (searching_in(before) == 1 && (has_found || crew_has_work(crew)))
+    if (searching_in(before) == 1 && parked_in(before) > 0 && has_more(worker))
         crew_notify(crew);
 }
 
@@ -281,7 +309,7 @@ bool crew_park(struct worker *worker)
     weft_atomic_store_relaxed(&worker->idle_state, IDLE_PARKED); /* published by the addition, which is what summoners go by */
     /* Seq_cst, before the queues are read. Pairs with the load in crew_notify(), which comes after a push. */
     uint64_t before = weft_atomic_add_seq_cst(&crew->idle, change);
-    if (searching_in(before + change) > 0 || !crew_has_work(crew))
+    if (searching_in(before + change) > 0 || !has_more(worker))
         return true;
     (void)crew_unpark(worker);
     return false;
@@ -292,11 +320,12 @@ bool crew_unpark(struct worker *worker)
     struct crew *crew = worker->crew;
     if (crew == NULL)
         return false;
-    /* Pairs with the compare-and-swap in summon(): its pushes, and who counts us out. */
-    if (weft_atomic_exchange_acq_rel(&worker->idle_state, IDLE_AWAKE) == IDLE_SUMMONED) {
-        worker->is_searching = true;
-        return true;
-    }
+    /* First out of the count, then out of reach: see crew.h. Who summons meanwhile has counted a second time, but he, that is, we search. */
     (void)weft_atomic_sub_acq_rel(&crew->idle, PARKED_ONE);
-    return false;
+    /* Pairs with the compare-and-swap in summon(): its pushes, and who counts us out. */
+    if (weft_atomic_exchange_acq_rel(&worker->idle_state, IDLE_AWAKE) != IDLE_SUMMONED)
+        return false;
+    (void)weft_atomic_add_acq_rel(&crew->idle, PARKED_ONE);
+    worker->is_searching = true;
+    return true;
 }

@@ -10,11 +10,17 @@
  *     parked      + by a worker that goes to sleep, - by itself when it wakes, or by who summons it
  *     searching   + by a worker that begins to search, or by who summons one for it; - when the search ends
  *
+ * Who summons turns one that is parked into one that searches, in one step, and then finds out which. So while nobody searches, `parked`
+ * is exactly the number of those that sleep and can be summoned; while somebody does, it may be wrong for a moment, even below zero, and
+ * nobody goes by it.
+ *
  * THE ARGUMENT. A pusher writes a queue and then reads `idle`; a parker writes `idle` and then reads the queues, and all four are
  * sequentially consistent. So either the parker sees the work, or the pusher sees it parked. A pusher that sees a searcher leaves it to
- * him: a searcher ends by finding something, and then, as the last one, wakes another if one is parked; or by parking, and then, as the
- * last one, reads all queues once more. Who has claimed the right to wake (searching 0 → 1) and finds nobody to wake gives it back and
- * looks at `idle` again, since pushers may have relied on him meanwhile.
+ * him: a searcher, be it that he has found something or that he parks, reads all queues once more after he has counted himself out as the
+ * last one, and wakes another if there is more than he runs himself. Who has claimed the right to wake (searching 0 → 1) and finds nobody
+ * to wake gives it back and looks at `idle` again, since pushers may have relied on him meanwhile.
+ *
+ * Nobody is summoned for a single work twice: not by who pushes it, if it is seen by a searcher, nor by the searcher, who runs it.
  *
  * At most half of the workers search at once, and at least one may. Searching is not the same as spinning on one's own poller.
  */
@@ -82,9 +88,18 @@ void crew_dissolve(struct crew *crew);
 /*
  * There is something to steal: wake a parked worker, unless one searches already or none is parked.
  *
- * thread:  any, signal handlers too
+ * thread:  one that runs a worker of the crew, signal handlers too
  */
 void crew_notify(struct crew *crew);
+
+/*
+ * Push `work` from outside, and notify. Who does so need not keep the crew: it stays until the call is over.
+ *
+ * thread:  any, signal handlers too
+ * memory:  as injector_push()
+ * returns: false if the crew is dissolved: `work` is the caller's
+ */
+bool crew_push(struct crew *crew, struct weft_work *work);
 
 /*
  * True if some worker is parked or searches: a hint.
@@ -119,11 +134,11 @@ bool crew_search_begin(struct worker *worker);
 bool crew_steal(struct worker *worker);
 
 /*
- * End a search, if one is under way.
+ * End a search, if one is under way. Others are called if there is more to steal than what `worker` runs next.
  *
  * thread:  the worker's
  */
-void crew_search_end(struct worker *worker, bool has_found);
+void crew_search_end(struct worker *worker);
 
 /*
  * Say that `worker`, whose inbox is parked, is about to sleep, and end its search. False if there is something to steal: it is not parked,
@@ -142,9 +157,9 @@ bool crew_park(struct worker *worker);
 bool crew_unpark(struct worker *worker);
 
 /*
- * Take a portion of what the injector has into the worker's ring.
+ * Take a portion of what the injector has: the oldest is what the worker runs next, the others are in its ring, as far as there is room.
  *
- * thread:  the worker's
+ * thread:  the worker's, which has taken nothing yet
  * returns: true if there was something
  */
 bool crew_refill(struct worker *worker);

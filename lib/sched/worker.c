@@ -12,7 +12,7 @@
 #include "weft/atomic.h"
 #include "weft/job_stack.h"
 
-/* How much stealable work one iteration runs: a loop polls at least that often (see lib/loop/turn.c). Now and then the injector comes first. */
+/* How much stealable work one iteration runs: a loop polls at least that often (see lib/loop/turn.c). */
 enum { STEALABLE_WORKS = 61, STEALABLE_NS = 100000, INJECTOR_FIRST_EVERY = 16 };
 
 /* The static model: one instruction from the thread pointer, and no lazy allocation on first use. */
@@ -130,11 +130,10 @@ void work_ready_stealable(struct worker *home, struct weft_work *work)
     if (worker != NULL && worker->crew == crew) {
         if (!ring_push(&worker->ring, work))
             spill(worker, work);
-    } else if (!injector_push(&crew->injector, work, work)) {
+        crew_notify(crew);
+    } else if (!crew_push(crew, work)) {
         work_ready(home, work);
-        return;
     }
-    crew_notify(crew);
 }
 
 bool worker_has_work(const struct worker *worker)
@@ -151,7 +150,7 @@ bool worker_search(struct worker *worker)
         return false;
     if (!crew_steal(worker))
         return false;
-    crew_search_end(worker, true);
+    crew_search_end(worker);
     return true;
 }
 
@@ -177,16 +176,17 @@ int worker_run(struct worker *worker)
     return status;
 }
 
-static struct weft_work *next_stealable(struct worker *worker, int count)
+/* What was taken past the ring comes first. Else now and then the injector, also if the ring never empties, and else the ring. */
+static struct weft_work *next_stealable(struct worker *worker)
 {
-    struct weft_work *work = worker->taken;
-    worker->taken = NULL;
-    if (work != NULL)
-        return work;
-    if (count % INJECTOR_FIRST_EVERY == INJECTOR_FIRST_EVERY - 1)
+    if (worker->taken == NULL && ++worker->stealable_count % INJECTOR_FIRST_EVERY == 0)
         (void)crew_refill(worker);
-    work = ring_pop(&worker->ring);
-    return work == NULL && crew_refill(worker) ? ring_pop(&worker->ring) : work;
+    struct weft_work *work = worker->taken == NULL ? ring_pop(&worker->ring) : NULL;
+    if (work != NULL || (worker->taken == NULL && !crew_refill(worker)))
+        return work;
+    work = worker->taken;
+    worker->taken = NULL;
+    return work;
 }
 
 int worker_run_stealable(struct worker *worker)
@@ -194,7 +194,7 @@ int worker_run_stealable(struct worker *worker)
     uint64_t start = clock_ticks();
     int status = 0;
     for (int count = 0; status >= 0 && count < STEALABLE_WORKS; count++) {
-        struct weft_work *work = next_stealable(worker, count);
+        struct weft_work *work = next_stealable(worker);
         if (work == NULL)
             break;
         status = run_one(worker, work);

@@ -38,12 +38,13 @@ struct worker {
     bool is_measured;
     bool is_virtual;         /* its time is not the processor's, so that budgets count works only */
     bool is_searching;       /* counted in crew.idle; the owner's */
-    struct weft_work *taken; /* a stolen job: runs first among what is stealable */
+    struct weft_work *taken; /* a stolen job, or the injector's oldest: runs first among what is stealable */
     struct crew *crew;       /* NULL: alone */
     uint32_t crew_index;
     uint32_t steal_first; /* the index of the worker to look at first, once; UINT32_MAX: any */
     uint64_t asked_ticks; /* when a job stack was last asked for jobs */
     struct random random;
+    uint64_t stealable_count;    /* looks for stealable work: tells whose turn it is, the ring's or the injector's */
     uint64_t run_count;          /* works run */
     uint64_t posted_count;       /* works that came through the inbox */
     uint64_t owed_count;         /* wake-ups that were sent or are about to be: parks that somebody else ended */
