@@ -37,6 +37,8 @@
 #include "weft/fiber.h"
 #include "weft/job_stack.h"
 
+#define WEFT_JOB_INLINE static inline __attribute__((unused))
+
 #ifdef __cplusplus
 extern "C" {
 #define WEFT_JOB_ASSERT static_assert
@@ -101,7 +103,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 #define WEFT_JOB(R, name, A, arg)                                                                                                          \
     static R name##_job(struct weft_job_stack *weft_stack_, A arg);                                                                        \
     WEFT_JOB_ASSERT(sizeof(A) <= WEFT_JOB_ARGUMENT_BYTES && sizeof(R) <= WEFT_JOB_ARGUMENT_BYTES, "argument or result is too large");      \
-    static inline void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                   \
+    WEFT_JOB_INLINE void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                 \
     {                                                                                                                                      \
         A in;                                                                                                                              \
         memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
@@ -111,7 +113,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         (void)top;                                                                                                                         \
         memcpy(job->argument, (const void *)&out, sizeof(out));                                                                            \
     }                                                                                                                                      \
-    static inline R name##_fork(struct weft_job_stack *stack, A in)                                                                        \
+    WEFT_JOB_INLINE R name##_fork(struct weft_job_stack *stack, A in)                                                                      \
     {                                                                                                                                      \
         struct weft_job *job = stack->top;                                                                                                 \
         R none;                                                                                                                            \
@@ -134,7 +136,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
             memcpy((void *)&value, job->argument, sizeof(value));                                                                          \
         return value;                                                                                                                      \
     }                                                                                                                                      \
-    static inline R name##_join(struct weft_job_stack *stack, R value)                                                                     \
+    WEFT_JOB_INLINE R name##_join(struct weft_job_stack *stack, R value)                                                                   \
     {                                                                                                                                      \
         struct weft_job *job = stack->top - 1;                                                                                             \
         if (__builtin_expect(job < stack->split, 0))                                                                                       \
@@ -147,7 +149,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         assert(stack->top == job && WEFT_JOB_UNJOINED(name));                                                                              \
         return out;                                                                                                                        \
     }                                                                                                                                      \
-    static inline int name##_run(A in, R *result_out)                                                                                      \
+    WEFT_JOB_INLINE int name##_run(A in, R *result_out)                                                                                    \
     {                                                                                                                                      \
         struct weft_job_stack *stack;                                                                                                      \
         int status = weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                                                         \

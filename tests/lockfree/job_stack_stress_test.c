@@ -72,6 +72,14 @@ static void publish(uint32_t count)
     job_stack_publish(&stack, count);
 }
 
+/* Sometimes thieves are given the time to come, so that there are some on a machine with few processors too. */
+static void offer(uint32_t count, uint64_t *seed)
+{
+    publish(count);
+    if (random_next(seed) % 8 == 0)
+        (void)sched_yield();
+}
+
 static void join(void)
 {
     struct weft_job *job = stack.top - 1;
@@ -95,8 +103,8 @@ static void own(uint64_t *seed)
         uint32_t private_count = job_stack_private_count(&stack);
         if (dice < 2 && stack.top < stack.end)
             fork_one();
-        else if (dice == 2 && private_count > 0 && job_stack_hear(&stack))
-            publish(1 + random_next(seed) % private_count);
+        else if (dice == 2 && private_count > 0)
+            offer(1 + random_next(seed) % private_count, seed);
         else if (stack.top > stack.slots)
             join();
     }
@@ -143,7 +151,7 @@ static void stress_some(uint32_t capacity)
 {
     for (int i = 0; i < ROUNDS; i++)
         stress(capacity);
-    CHECK(weft_atomic_load_relaxed(&stolen_count) > 0);
+    CHECK(weft_atomic_load_relaxed(&stolen_count) > 100);
 }
 
 Test(job_stack_stress, runs_each_job_once_with_room_for_2, .timeout = 60)
