@@ -222,6 +222,12 @@ static int wait_for_flag(void *arg, void **result_out)
     return 0;
 }
 
+static bool is_no_loop_left(void *arg)
+{
+    (void)arg;
+    return loop_live_count() == 0;
+}
+
 Test(shutdown, leaves_a_job_alone_that_runs_beyond_its_deadline, .timeout = 10)
 {
     struct weft_runtime_options options = fixture_options(2);
@@ -240,6 +246,7 @@ Test(shutdown, leaves_a_job_alone_that_runs_beyond_its_deadline, .timeout = 10)
     CHECK_EQ(weft_future_wait(running, 5 * SECOND_NS, NULL), 0);
     weft_future_unref(running);
     weft_future_unref(waiting);
+    CHECK(wait_until(is_no_loop_left, NULL, 5000)); /* the executor's thread lets go of the future after it has completed it */
 }
 
 static int ask_loop(void *arg, void **result_out)
