@@ -183,7 +183,8 @@ int weft_loop_stop(struct weft_loop *loop);
  * refuse what other threads post from now on, and release the poller. Closing twice is harmless.
  *
  * thread:  any, while the loop does not run
- * returns: 0; -EINVAL; WEFT_ERUNNING, also while another thread begins to close it
+ * returns: 0; -EINVAL; WEFT_ERUNNING, also while another thread begins to close it; WEFT_EFORBIDDEN for a loop of a runtime, which closes
+ *          it itself
  */
 int weft_loop_close(struct weft_loop *loop);
 

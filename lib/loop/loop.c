@@ -226,6 +226,8 @@ int weft_loop_close(struct weft_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
+    if (!worker_is_alone(&loop->worker))
+        return WEFT_EFORBIDDEN; /* its work may be anywhere in the crew */
     int status = weft_loop_is_closed(loop) ? WEFT_ECLOSED : loop_claim_closing(loop);
     if (status < 0)
         return status == WEFT_ECLOSED ? 0 : status;

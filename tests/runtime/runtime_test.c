@@ -33,6 +33,14 @@ static int tell_loop(void *arg, void **result_out)
     return 0;
 }
 
+Test(runtime, closes_its_loops_itself)
+{
+    struct weft_runtime *runtime = fixture_loops(2);
+    CHECK_EQ(weft_loop_close(weft_runtime_loop(runtime, 1)), WEFT_EFORBIDDEN);
+    CHECK(!weft_loop_is_closed(weft_runtime_loop(runtime, 1)));
+    fixture_end(runtime);
+}
+
 Test(runtime, runs_main_on_whichever_loop_was_chosen, .timeout = 10)
 {
     for (uint32_t i = 0; i < LOOPS; i++) {
