@@ -1,7 +1,7 @@
 /*
  * How long does a computation take as jobs, on one loop and on several, beside plain C?
  *
- * Each workload (bench/fork_join) runs as plain recursion in this thread, as jobs in a runtime of one loop, and in one of several, in turn
+ * Each workload (bench/workloads) runs as plain recursion in this thread, as jobs in a runtime of one loop, and in one of several, in turn
  * within each round. The loops are started once and sleep while they have nothing to do. A run is timed inside of its fiber, where it
  * begins and ends; its processor time is the whole process's. A wrong result ends the bench.
  *
@@ -17,8 +17,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/fork_join/workload.h"
 #include "bench/servers/report.h"
+#include "bench/workloads/workload.h"
 #include "lib/base/clock.h"
 #include "weft/job.h"
 #include "weft/runtime.h"

@@ -1,13 +1,13 @@
 /*
- * The computations that the benches measure (bench/fork_join), at small sizes: whatever was stolen, their results are those of plain C.
+ * The computations that the benches measure (bench/workloads), at small sizes: whatever was stolen, their results are those of plain C.
  */
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/workload.h"
 
 #include "tests/task/scene.h"
 #include "weft/job.h"
 #include "weft/runtime.h"
 
-enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 20 : 100 };
+enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 10 : 30 };
 
 struct computation {
     const struct workload *workload;

@@ -1,9 +1,9 @@
 /*
  * In how many ways do n queens leave each other alone? A job for each queen that can be placed, with a board of its own.
  */
-#include "bench/fork_join/queens.h"
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/queens.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 /*

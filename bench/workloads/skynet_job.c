@@ -1,8 +1,8 @@
 /*
  * Skynet: a job for each node of the tree, ten of them open at once, and next to nothing to do in each.
  */
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 enum { CHILDREN = 10 };

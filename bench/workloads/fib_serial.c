@@ -1,7 +1,7 @@
 /*
  * Fibonacci numbers by the definition: a computation of nothing but calls.
  */
-#include "bench/fork_join/serial.h"
+#include "bench/workloads/serial.h"
 
 static long fib(int n)
 {

@@ -3,7 +3,7 @@
  *
  * All numbers are small and whole, so that every order of additions has the same, exact result.
  */
-#include "bench/fork_join/matmul.h"
+#include "bench/workloads/matmul.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /*
  * How many nodes has an unbalanced tree? By walking it.
  */
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/uts.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/uts.h"
 
 static uint64_t walk(const struct uts_tree *tree, const struct uts_node *node)
 {

@@ -1,9 +1,9 @@
 /*
  * The product of two matrices: four jobs, one for each quarter, and again for the other half of the sums.
  */
-#include "bench/fork_join/matmul.h"
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/matmul.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 WEFT_JOB(int, multiply, struct matmul, part)

@@ -1,7 +1,7 @@
 /*
  * Workloads: the list, in the order in which they are run.
  */
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/workload.h"
 
 const struct workload *const workloads[] = {
     &fib_workload, &queens_workload, &skynet_workload, &uts_geometric_workload, &uts_binomial_workload, &matmul_workload, NULL,

@@ -2,9 +2,9 @@
  * How many nodes has an unbalanced tree? A job for each node. The binomial one is some 1,500 levels deep, and its root has 2,000 jobs
  * open at once.
  */
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/uts.h"
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/uts.h"
+#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 struct subtree {

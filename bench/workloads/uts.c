@@ -1,7 +1,7 @@
 /*
  * Unbalanced trees: their random numbers and their shapes. Called by both halves of the workload.
  */
-#include "bench/fork_join/uts.h"
+#include "bench/workloads/uts.h"
 
 #include <math.h>
 #include <string.h>

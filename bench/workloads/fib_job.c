@@ -1,8 +1,8 @@
 /*
  * Fibonacci numbers: a fork for each addition, so that the time is all cost of forks.
  */
-#include "bench/fork_join/serial.h"
-#include "bench/fork_join/workload.h"
+#include "bench/workloads/serial.h"
+#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 WEFT_JOB(long, fib, int, n)

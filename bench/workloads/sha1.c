@@ -1,7 +1,7 @@
 /*
  * SHA-1 of one block. Called by the unbalanced trees, for each node.
  */
-#include "bench/fork_join/sha1.h"
+#include "bench/workloads/sha1.h"
 
 #include <assert.h>
 #include <stdint.h>

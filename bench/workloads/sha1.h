@@ -1,8 +1,8 @@
 /*
  * SHA-1 (FIPS 180-4) of messages that fit one block: the random numbers of unbalanced trees, and good for nothing else.
  */
-#ifndef BENCH_FORK_JOIN_SHA1_H
-#define BENCH_FORK_JOIN_SHA1_H
+#ifndef BENCH_WORKLOADS_SHA1_H
+#define BENCH_WORKLOADS_SHA1_H
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
 /*
  * Queens: a chess board with one queen in each of its first rows.
  */
-#ifndef BENCH_FORK_JOIN_QUEENS_H
-#define BENCH_FORK_JOIN_QUEENS_H
+#ifndef BENCH_WORKLOADS_QUEENS_H
+#define BENCH_WORKLOADS_QUEENS_H
 
 #include <stdbool.h>
 

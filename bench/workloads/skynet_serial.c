@@ -1,7 +1,7 @@
 /*
  * Skynet: add up the numbers of the leaves of a tree in which each node has ten children.
  */
-#include "bench/fork_join/serial.h"
+#include "bench/workloads/serial.h"
 
 enum { CHILDREN = 10 };
 

@@ -1,8 +1,8 @@
 /*
  * The serial halves, for the entries in `workloads`; see workload.h.
  */
-#ifndef BENCH_FORK_JOIN_SERIAL_H
-#define BENCH_FORK_JOIN_SERIAL_H
+#ifndef BENCH_WORKLOADS_SERIAL_H
+#define BENCH_WORKLOADS_SERIAL_H
 
 #include <stdint.h>
 

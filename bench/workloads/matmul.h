@@ -1,8 +1,8 @@
 /*
  * Matrix product: the matrices, and the product of blocks that are small enough to be multiplied as they are.
  */
-#ifndef BENCH_FORK_JOIN_MATMUL_H
-#define BENCH_FORK_JOIN_MATMUL_H
+#ifndef BENCH_WORKLOADS_MATMUL_H
+#define BENCH_WORKLOADS_MATMUL_H
 
 #include <stdint.h>
 

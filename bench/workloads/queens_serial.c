@@ -1,8 +1,8 @@
 /*
  * In how many ways do n queens leave each other alone? By trying, on one board.
  */
-#include "bench/fork_join/queens.h"
-#include "bench/fork_join/serial.h"
+#include "bench/workloads/queens.h"
+#include "bench/workloads/serial.h"
 
 static uint64_t place(struct queens *board)
 {

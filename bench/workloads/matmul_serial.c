@@ -1,8 +1,8 @@
 /*
  * The product of two matrices, by quarters.
  */
-#include "bench/fork_join/matmul.h"
-#include "bench/fork_join/serial.h"
+#include "bench/workloads/matmul.h"
+#include "bench/workloads/serial.h"
 
 static void multiply(struct matmul part)
 {

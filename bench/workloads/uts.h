@@ -5,12 +5,12 @@
  * state of 20 bytes, the SHA-1 digest of its parent's state and its own index among the children; how many children it has is drawn
  * from the last bytes. The published sizes are met: T1 (geometric) has 4,130,071 nodes, T3 (binomial) 4,112,897.
  */
-#ifndef BENCH_FORK_JOIN_UTS_H
-#define BENCH_FORK_JOIN_UTS_H
+#ifndef BENCH_WORKLOADS_UTS_H
+#define BENCH_WORKLOADS_UTS_H
 
 #include <stdint.h>
 
-#include "bench/fork_join/sha1.h"
+#include "bench/workloads/sha1.h"
 
 enum uts_shape {
     UTS_GEOMETRIC, /* each node above `depth_max` has branching children on average */

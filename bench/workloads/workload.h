@@ -8,8 +8,8 @@
  *     result = workload->serial(size);                  or, in a fiber: status = workload->job(size, &result);
  *     result = workload_result(workload, size, result);
  */
-#ifndef BENCH_FORK_JOIN_WORKLOAD_H
-#define BENCH_FORK_JOIN_WORKLOAD_H
+#ifndef BENCH_WORKLOADS_WORKLOAD_H
+#define BENCH_WORKLOADS_WORKLOAD_H
 
 #include <stddef.h>
 #include <stdint.h>
