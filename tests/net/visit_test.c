@@ -13,6 +13,7 @@
 #include "tests/support/wait.h"
 #include "weft/atomic.h"
 #include "weft/fiber.h"
+#include "weft/group.h"
 #include "weft/loop.h"
 #include "weft/runtime.h"
 #include "weft/status.h"
@@ -189,6 +190,62 @@ Test(visit, takes_a_stealable_fiber_to_the_stream, .timeout = 60)
 Test(visit, takes_a_stealable_fiber_to_the_stream_among_four_loops, .timeout = 60)
 {
     run_echo(4, start_stealable, echo_anywhere);
+}
+
+/* A group holds a stealable fiber on the loop where it was entered: from the stream it comes back there, as a pinned one does. */
+static int echo_in_group(void *arg, void **result_out)
+{
+    (void)arg;
+    (void)result_out;
+    struct weft_group group = WEFT_GROUP_INIT;
+    int status = weft_group_enter(&group);
+    if (status < 0)
+        return status;
+    status = echo(town.stream, weft_get_running_loop());
+    status = weft_group_exit(&group, status);
+    weft_stream_close(town.stream);
+    return status;
+}
+
+Test(visit, brings_a_stealable_fiber_back_to_its_group, .timeout = 60)
+{
+    run_echo(2, start_stealable, echo_in_group);
+}
+
+/* `arg` is a descriptor: all of the stream's life is looked after from another loop. */
+static int make_and_use(void *arg, void **result_out)
+{
+    struct weft_stream *stream;
+    struct weft_loop *home = weft_get_running_loop();
+    char line[8];
+    (void)result_out;
+    CHECK_EQ(weft_stream_from_socket(loop_of(1), *(int *)arg, &stream), 0);
+    CHECK_EQ(weft_stream_set_limit(stream, 4), 0);
+    CHECK(weft_stream_ref(stream) == stream);
+    CHECK_EQ(weft_stream_readline(stream, line, sizeof(line)), WEFT_ELIMIT);
+    CHECK_EQ(weft_stream_write(stream, "long\n", 5), 0);
+    CHECK_EQ(weft_stream_write_eof(stream), 0);
+    CHECK(weft_get_running_loop() == home);
+    weft_stream_unref(stream);
+    CHECK_EQ(weft_stream_read_exactly(stream, line, 7, NULL), 0);
+    weft_stream_unref(stream);
+    CHECK(weft_get_running_loop() == home);
+    return 0;
+}
+
+Test(visit, makes_a_stream_for_another_loop, .timeout = 60)
+{
+    int fds[2];
+    char back[5];
+    town_open(2);
+    make_pair(fds);
+    CHECK_EQ(send(fds[1], "longer\n", 7, MSG_NOSIGNAL), 7);
+    struct weft_task *task = start_pinned(0, make_and_use, &fds[0]);
+    CHECK_EQ(recv(fds[1], back, sizeof(back), MSG_WAITALL), sizeof(back));
+    CHECK_EQ(finish(task), 0);
+    CHECK_EQ(recv(fds[1], back, sizeof(back), 0), 0);
+    close(fds[1]);
+    town_close();
 }
 
 /* ---- many at once ---- */
