@@ -14,6 +14,7 @@
 #include "lib/poll/sim.h"
 #include "tests/conformance/actor.h"
 #include "tests/conformance/peers.h"
+#include "tests/conformance/storm.h"
 #include "tests/support/oom.h"
 #include "weft/atomic.h"
 #include "weft/poller.h"
@@ -292,12 +293,15 @@ static void run_rule(rule_fn *rule, struct fixture *fixture)
 {
     struct weft_loop *loops[LOOPS_MAX];
     loops_new(fixture, loops);
+    storm_start(loops, fixture->loop_count);
     struct peers *peers = peers_start(loops, fixture->loop_count);
     rule(fixture, fixture->loop);
     CHECK_EQ(weft_loop_close(fixture->loop), 0);
+    storm_stop();
     peers_stop(peers);
     CHECK_EQ(task_count(NULL), 0);
     loops_drop(fixture, loops);
+    storm_check();
     actors_free(fixture);
     CHECK_EQ(reports_take(), 0);
 }

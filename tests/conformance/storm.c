@@ -1,0 +1,65 @@
+/*
+ * Storm: started by the harness before a rule, and over when the rule is. The works come through the injector,
+ * and go round in the rings of whoever has taken them.
+ */
+#include "tests/conformance/storm.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "lib/loop/loop.h"
+#include "lib/sched/worker.h"
+#include "tests/support/test.h"
+#include "weft/atomic.h"
+
+enum { STORM_WORKS = 24 };
+
+struct gust {
+    struct weft_work work; /* first */
+    struct worker *home;
+    uint32_t is_queued; /* atomic */
+    uint32_t end_count; /* atomic */
+};
+
+static struct gust gusts[STORM_WORKS];
+static uint32_t is_over; /* atomic */
+static bool is_blowing;
+
+static int blow(struct weft_work *work)
+{
+    struct gust *gust = (struct gust *)work;
+    CHECK_EQ(weft_atomic_exchange_relaxed(&gust->is_queued, 0), 1);
+    if (weft_atomic_load_relaxed(&is_over) || worker_current() == NULL) {
+        (void)weft_atomic_add_relaxed(&gust->end_count, 1);
+        return 0;
+    }
+    weft_atomic_store_relaxed(&gust->is_queued, 1);
+    work_ready_stealable(gust->home, work);
+    return 0;
+}
+
+void storm_start(struct weft_loop *const loops[], int count)
+{
+    is_blowing = getenv("WEFT_CONFORMANCE_STORM") != NULL && loops[0]->worker.crew != NULL;
+    if (!is_blowing)
+        return;
+    weft_atomic_store_relaxed(&is_over, 0);
+    for (int i = 0; i < STORM_WORKS; i++) {
+        gusts[i] = (struct gust){.work = {NULL, blow}, .home = &loops[i % count]->worker, .is_queued = 1};
+        work_ready_stealable(gusts[i].home, &gusts[i].work);
+    }
+}
+
+void storm_stop(void)
+{
+    weft_atomic_store_relaxed(&is_over, 1);
+}
+
+void storm_check(void)
+{
+    for (int i = 0; is_blowing && i < STORM_WORKS; i++) {
+        CHECK_EQ(weft_atomic_load_relaxed(&gusts[i].end_count), 1);
+        CHECK_EQ(weft_atomic_load_relaxed(&gusts[i].is_queued), 0);
+    }
+}
