@@ -16,7 +16,7 @@
  *         return WEFT_RUN(fib, 38, (long *)arg);
  *     }
  *
- * Forks of one function are joined newest first. A job that nobody stole is called by its join, as a function. A stolen one runs as a
+ * The forks of a fiber, of typed jobs and of any function, are joined newest first. A job that nobody stole is called by its join, as a function. A stolen one runs as a
  * child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that stole it. Jobs may await,
  * sleep, and use streams; until they are joined their arguments, and what these point to, must stay.
  *

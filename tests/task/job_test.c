@@ -3,7 +3,7 @@
  */
 #include "weft/job.h"
 
-#include <string.h>
+#include <signal.h>
 
 #include "lib/task/fiber.h"
 #include "lib/task/job.h"
@@ -757,3 +757,44 @@ Test(job, is_not_started_on_a_closed_loop, .timeout = 10)
     CHECK_EQ(weft_job_start(loop, NULL, NULL, NULL), -EINVAL);
     weft_loop_unref(loop);
 }
+
+/* ---- what debug builds catch -------------------------------------------------------------------------------------------------------- */
+
+#if !defined(NDEBUG)
+
+WEFT_JOB(long, leaves_one_open, int, n)
+{
+    return WEFT_FORK(fib, n);
+}
+
+static int open_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)arg, (void)result_out;
+    return WEFT_RUN(leaves_one_open, 3, &result);
+}
+
+Test(job, asserts_that_a_body_joins_its_forks, .timeout = 10, .signal = SIGABRT)
+{
+    (void)run(open_fiber, NULL);
+}
+
+WEFT_JOB(long, joins_another, int, n)
+{
+    long forked = WEFT_FORK(fib, n);
+    return WEFT_JOIN(joins_another, forked);
+}
+
+static int joins_another_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)arg, (void)result_out;
+    return WEFT_RUN(joins_another, 3, &result);
+}
+
+Test(job, asserts_that_a_join_is_of_the_job_forked, .timeout = 10, .signal = SIGABRT)
+{
+    (void)run(joins_another_fiber, NULL);
+}
+
+#endif
