@@ -16,9 +16,10 @@
  *         return WEFT_RUN(fib, 38, (long *)arg);
  *     }
  *
- * The forks of a fiber, of typed jobs and of any function, are joined newest first. A job that nobody stole is called by its join, as a function. A stolen one runs as a
- * child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that stole it. Jobs may await,
- * sleep, and use streams; until they are joined their arguments, and what these point to, must stay.
+ * The forks of a fiber, of typed jobs and of any function, are joined newest first. A job that nobody stole is called by its join, as a
+ * function. A stolen one runs as a child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that
+ * stole it, in the context that was current when it was offered. Jobs may await, sleep, and use streams; until they are joined their
+ * arguments, and what these point to, must stay.
  *
  * A join is a suspension point. Between any two calls of this header the loop that runs the fiber may have served others, so that a
  * computation holds no I/O up, and a stealable fiber may have moved to another loop (see weft_loop_spawn() for what it promises).

@@ -76,7 +76,7 @@ void job_stack_pop_stolen(struct weft_job_stack *stack)
     uint32_t newest = job_stack_count(stack) - 1;
     assert(weft_atomic_load_relaxed(&stack->shares) == shares_of(newest + 1, newest + 1));
     stack->top--;
-    /* Nothing is public, so no thief changes the word now. Release: pairs with the acquire in job_stack_steal(), for what comes next. */
+    /* Nothing is public, so no thief changes the word now. Pairs with the acquire in job_stack_steal(), for what comes next. */
     weft_atomic_store_release(&stack->shares, shares_of(newest, newest));
     show_split(stack);
 }
