@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
 #include "lib/sched/crew.h"
+#include "lib/task/fiber.h"
 #include "lib/task/job.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
@@ -61,9 +62,9 @@ static int open_loop(struct weft_runtime *runtime, uint32_t index, const struct 
     crew_join(runtime->crew, &each->loop->worker, random_next(&runtime->random));
     loop_room_set(each->loop, LOOP_ROOM_RUNTIME, &each->room);
     loop_set_spin(each->loop, runtime->spin_max_ns);
-    if (task_room(each->loop) == NULL) /* also for a loop whose tasks all come from elsewhere: its close abandons them */
-        return -ENOMEM;
-    return weft_loop_set_default_executor(each->loop, runtime->executor);
+    /* Also for a loop whose tasks and fibers all come from elsewhere: its close abandons them, and none shall find no memory here. */
+    status = task_room(each->loop) == NULL ? -ENOMEM : fiber_open(each->loop);
+    return status < 0 ? status : weft_loop_set_default_executor(each->loop, runtime->executor);
 }
 
 static int open_loops(struct weft_runtime *runtime)

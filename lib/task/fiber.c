@@ -97,6 +97,11 @@ static struct fiber_room *fiber_room(struct weft_loop *loop)
     return room;
 }
 
+int fiber_open(struct weft_loop *loop)
+{
+    return fiber_room(loop) == NULL ? -ENOMEM : jobs_open(loop);
+}
+
 static struct fiber_room *room_here(void)
 {
     struct weft_loop *loop = weft_get_running_loop();

@@ -10,6 +10,15 @@
 
 #include "weft/fiber.h"
 
+/*
+ * Make what `loop` keeps for fibers and their jobs. A loop of a runtime does so at its making, since fibers come to it in mid-life; others
+ * when they first need it.
+ *
+ * thread:  the preparing one
+ * returns: 0; -ENOMEM
+ */
+int fiber_open(struct weft_loop *loop);
+
 /* True if a fiber runs in this thread, so that weft_await() can suspend it. thread: any */
 bool fiber_is_here(void);
 

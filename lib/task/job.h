@@ -45,6 +45,9 @@ static inline struct fiber_jobs *jobs_of(struct weft_job_stack *stack)
 
 /* ---- the room (job_room.c) -------------------------------------------------------------------------------------------------------- */
 
+/* Make the room of `loop`. thread: the preparing one. returns: 0; -ENOMEM */
+int jobs_open(struct weft_loop *loop);
+
 /*
  * Take a job stack from the loop that runs here, empty and with one reference.
  *

@@ -66,6 +66,11 @@ static struct job_room *job_room(struct weft_loop *loop)
     return room;
 }
 
+int jobs_open(struct weft_loop *loop)
+{
+    return job_room(loop) == NULL ? -ENOMEM : 0;
+}
+
 static struct fiber_jobs *jobs_make(struct job_room *room)
 {
     struct fiber_jobs *jobs = weft_aligned_alloc(WEFT_CACHE_LINE_BYTES, sizeof(*jobs));
