@@ -174,6 +174,7 @@ int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_
     (void)weft_task_init(&task->base, loop, &coro_task_ops, NULL); /* which has nothing to refuse */
     task_set_place(task, loop, true);
     task->waiter.work.run = task_run_first;
+    task->is_shielded = true; /* it begins also if it is cancelled before, and is told where it first waits */
     task->coro = coro;
     task->base.future.refs++; /* nobody else knows it yet */
     task_adopt(&task->base, context, parent);

@@ -5,6 +5,7 @@
 
 #include <signal.h>
 
+#include "lib/sched/crew.h"
 #include "lib/task/fiber.h"
 #include "lib/task/job.h"
 #include "tests/support/oom.h"
@@ -536,6 +537,45 @@ Test(job, is_reached_by_a_cancel_from_before_the_join, .timeout = 10)
 {
     int64_t delay_ns = SECOND;
     CHECK_EQ(run(cancelled_before_join, &delay_ns), -ECANCELED);
+    CHECK_STR(notes(), "asleep ECANCELED");
+}
+
+/* A thief that has taken the job, but has other things to run before it. */
+static struct weft_job_stack *slow_victim;
+static struct weft_work *slow_work;
+
+static int take_slowly(void *arg)
+{
+    (void)arg;
+    slow_work = job_crew_ops.take_job(worker_current(), slow_victim);
+    CHECK(slow_work != NULL);
+    return 0;
+}
+
+static int cancel_and_begin(void *task)
+{
+    CHECK(weft_task_cancel(task, NULL));
+    return slow_work->run(slow_work);
+}
+
+static int join_what_has_not_begun(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    struct weft_loop *loop = weft_get_running_loop();
+    (void)result_out;
+    CHECK_EQ(weft_fork(&fork, sleep_long, arg), 0);
+    slow_victim = fork.stack;
+    CHECK_EQ(weft_loop_call_soon(loop, take_slowly, NULL, NULL, NULL), 0);
+    CHECK_EQ(weft_loop_call_later(loop, 2 * MILLISECOND, cancel_and_begin, scene_task_here(), NULL), 0);
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    CHECK_EQ(weft_join(&fork), -ECANCELED);
+    return weft_yield();
+}
+
+Test(job, is_reached_by_a_cancel_that_comes_before_its_thief_begins_it, .timeout = 10)
+{
+    int64_t delay_ns = SECOND;
+    CHECK_EQ(run(join_what_has_not_begun, &delay_ns), -ECANCELED);
     CHECK_STR(notes(), "asleep ECANCELED");
 }
 
