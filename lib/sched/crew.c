@@ -320,7 +320,8 @@ bool crew_unpark(struct worker *worker)
     struct crew *crew = worker->crew;
     if (crew == NULL)
         return false;
-    /* First out of the count, then out of reach: see crew.h. Who summons meanwhile has counted a second time, but he, that is, we search. */
+    /* First out of the count, then out of reach. Pairs with crew_notify(), which changes both counts in one step: who summons us in between
+     * has counted us out a second time, and we count back in what he took. */
     (void)weft_atomic_sub_acq_rel(&crew->idle, PARKED_ONE);
     /* Pairs with the compare-and-swap in summon(): its pushes, and who counts us out. */
     if (weft_atomic_exchange_acq_rel(&worker->idle_state, IDLE_AWAKE) != IDLE_SUMMONED)
