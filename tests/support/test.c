@@ -128,6 +128,9 @@ extern uint64_t loop_live_count(void) __attribute__((weak));
 extern uint64_t loop_unfinished_count(void) __attribute__((weak));
 extern uint64_t fiber_room_count(void) __attribute__((weak));
 
+/* lib/task's: job stacks that fibers, stolen jobs and queued assist items have. */
+extern uint64_t jobs_live_count(void) __attribute__((weak));
+
 static void check_loops(void)
 {
     if (loop_unfinished_count != NULL && loop_unfinished_count() != 0)
@@ -136,6 +139,8 @@ static void check_loops(void)
         test_fail("at the end", 0, "the test leaves %llu loops, or what holds them", (unsigned long long)loop_live_count());
     if (!is_ignoring_stacks && fiber_room_count != NULL && fiber_room_count() != 0)
         test_fail("at the end", 0, "the test leaves stacks in use");
+    if (!is_ignoring_stacks && jobs_live_count != NULL && jobs_live_count() != 0)
+        test_fail("at the end", 0, "the test leaves %llu job stacks in use", (unsigned long long)jobs_live_count());
 }
 
 static void check_tasks(void)
