@@ -3,7 +3,13 @@
  * held where they sleep; each must be told to have ended exactly once, having run at most once, and nothing may stay. Meanwhile pinned
  * tasks on each loop check the orders that asyncio promises: callbacks as they were queued (LOOP-1), a future's callbacks and waiters as
  * they came, in one iteration (FUT-5, TASK-15), and a yield of exactly one iteration (TASK-21).
+ *
+ * WEFT_STRESS_TASKS=n is for more or fewer.
  */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "lib/loop/loop.h"
 #include "lib/task/fiber.h"
 #include "lib/task/task.h"
@@ -17,17 +23,18 @@
 enum {
     LOOPS = 4,
     DRIVERS = 8,
-    TASKS = SCENE_TSAN || SCENE_ASAN ? 30000 : 100000, /* that drivers spawn; these make about as many again */
-    UNDER_WAY_MAX = 64,                                /* per driver */
-    NUMBERS_MAX = 4 * TASKS,
+    OUTSIDE = 2,        /* more of them, in threads without a loop */
+    TASKS = 1000000,    /* stealable ones */
+    UNDER_WAY_MAX = 64, /* per driver */
     IDS = 256,
     MEETINGS = 32,
     QUEUED = 6, /* per check of an order */
 };
 
 static struct weft_runtime *runtime;
-static uint8_t run_counts[NUMBERS_MAX], end_counts[NUMBERS_MAX];
-static uint64_t numbers, ended_count, driven_count, moved_count;
+static uint8_t *run_counts, *end_counts;
+static uint64_t tasks_wanted, numbers_max;
+static uint64_t numbers, stealable_count, ended_count, moved_count;
 static uint64_t ids[IDS];
 static struct weft_future *meetings[MEETINGS];
 static uint32_t is_over;
@@ -54,12 +61,12 @@ struct fate {
     uint32_t depth;
 };
 
-static struct fate fates[NUMBERS_MAX];
+static struct fate *fates;
 
 static struct fate *fate_new(uint32_t depth)
 {
     uint64_t number = weft_atomic_add_relaxed(&numbers, 1);
-    CHECK(number < NUMBERS_MAX);
+    CHECK(number < numbers_max);
     fates[number] = (struct fate){number, number * 2654435761u + 88172645463325252u, depth};
     return &fates[number];
 }
@@ -75,6 +82,7 @@ static struct weft_task *launch(struct weft_loop *loop, struct weft_coro *coro, 
     struct weft_task *task;
     int status = is_pinned ? weft_loop_create_task_threadsafe(loop, coro, NULL, &task) : weft_loop_spawn(loop, coro, NULL, &task);
     CHECK_EQ(status, 0);
+    (void)weft_atomic_add_relaxed(&stealable_count, !is_pinned);
     weft_atomic_store_relaxed(&ids[fate->number % IDS], weft_atomic_load_relaxed(&task->id));
     CHECK_EQ(weft_future_add_done_callback(&task->future, count_end, &end_counts[fate->number], NULL), 0);
     return task;
@@ -219,23 +227,39 @@ static struct weft_task *launch_life(uint32_t dice)
     return launch(loop_at(dice), coro, fate, dice % 16 == 0);
 }
 
-static int drive(void *arg, void **result_out)
+static void await_end(struct weft_task *task, bool is_outside)
 {
-    (void)result_out;
-    uint64_t seed = (uintptr_t)arg + 7;
+    if (task == NULL)
+        return;
+    if (is_outside)
+        (void)weft_future_wait(&task->future, -1, NULL);
+    else
+        (void)weft_await(&task->future, NULL);
+    weft_task_unref(task);
+}
+
+static void drive(uint64_t seed, bool is_outside)
+{
     struct weft_task *tasks[UNDER_WAY_MAX] = {NULL};
-    for (uint32_t i = 0; weft_atomic_add_relaxed(&driven_count, 1) < TASKS; i = (i + 1) % UNDER_WAY_MAX) {
-        if (tasks[i] != NULL)
-            (void)weft_await(&tasks[i]->future, NULL);
-        weft_task_unref(tasks[i]);
+    for (uint32_t i = 0; weft_atomic_load_relaxed(&stealable_count) < tasks_wanted; i = (i + 1) % UNDER_WAY_MAX) {
+        await_end(tasks[i], is_outside);
         tasks[i] = scene_random(&seed) % 2 == 0 ? launch_life(scene_random(&seed)) : launch_leaf(scene_random(&seed));
     }
-    for (int i = 0; i < UNDER_WAY_MAX; i++) {
-        if (tasks[i] != NULL)
-            (void)weft_await(&tasks[i]->future, NULL);
-        weft_task_unref(tasks[i]);
-    }
+    for (int i = 0; i < UNDER_WAY_MAX; i++)
+        await_end(tasks[i], is_outside);
+}
+
+static int drive_in_fiber(void *arg, void **result_out)
+{
+    (void)result_out;
+    drive((uintptr_t)arg + 7, false);
     return 0;
+}
+
+static void *drive_in_thread(void *arg)
+{
+    drive((uintptr_t)arg + 7, true);
+    return NULL;
 }
 
 /* ---- pinned order ----------------------------------------------------------------------------------------------------------------- */
@@ -381,7 +405,7 @@ static struct weft_task *create(struct weft_loop *loop, weft_fiber_fn *fn)
 
 static void join(struct weft_task *task)
 {
-    CHECK_EQ(weft_future_wait(&task->future, 200 * SECOND, NULL), 0);
+    CHECK_EQ(weft_future_wait(&task->future, -1, NULL), 0);
     weft_task_unref(task);
 }
 
@@ -389,6 +413,35 @@ static bool have_all_ended(void *arg)
 {
     (void)arg;
     return weft_atomic_load_acquire(&ended_count) == weft_atomic_load_relaxed(&numbers); /* Pairs with the acq_rel in count_end() */
+}
+
+static void prepare(void)
+{
+    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    const char *given = getenv("WEFT_STRESS_TASKS");
+    tasks_wanted = given != NULL ? strtoull(given, NULL, 10) : TASKS;
+    numbers_max = 2 * tasks_wanted + 10000; /* some are pinned */
+    run_counts = calloc(numbers_max, sizeof(*run_counts));
+    end_counts = calloc(numbers_max, sizeof(*end_counts));
+    fates = calloc(numbers_max, sizeof(*fates));
+    CHECK(run_counts != NULL && end_counts != NULL && fates != NULL);
+    options.loops = LOOPS;
+    CHECK_EQ(weft_runtime_create(&options, &runtime), 0);
+    CHECK_EQ(weft_runtime_start(runtime), 0);
+}
+
+static void storm(void)
+{
+    struct weft_task *drivers[DRIVERS];
+    pthread_t threads[OUTSIDE];
+    for (uintptr_t i = 0; i < DRIVERS; i++)
+        CHECK_EQ(weft_loop_spawn_fiber(loop_at((uint32_t)i), drive_in_fiber, (void *)i, &drivers[i]), 0);
+    for (uintptr_t i = 0; i < OUTSIDE; i++)
+        CHECK_EQ(pthread_create(&threads[i], NULL, drive_in_thread, (void *)(DRIVERS + i)), 0);
+    for (int i = 0; i < DRIVERS; i++)
+        join(drivers[i]);
+    for (int i = 0; i < OUTSIDE; i++)
+        CHECK_EQ(pthread_join(threads[i], NULL), 0);
 }
 
 static void end(void)
@@ -400,23 +453,22 @@ static void end(void)
         weft_future_unref(meetings[i]);
     for (uint64_t i = 0; i < numbers; i++)
         CHECK_EQ(end_counts[i], 1);
+    free(run_counts);
+    free(end_counts);
+    free(fates);
+    printf("%llu tasks, %llu of them stealable; %llu moves\n", (unsigned long long)numbers, (unsigned long long)stealable_count,
+           (unsigned long long)moved_count);
 }
 
-Test(spawn_storm, ends_each_task_once_and_leaves_pinned_order_alone, .timeout = 280)
+Test(spawn_storm, ends_each_task_once_and_leaves_pinned_order_alone, .timeout = 800)
 {
-    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
-    options.loops = LOOPS;
-    CHECK_EQ(weft_runtime_create(&options, &runtime), 0);
-    CHECK_EQ(weft_runtime_start(runtime), 0);
-    struct weft_task *drivers[DRIVERS], *checkers[2 * LOOPS];
+    struct weft_task *checkers[2 * LOOPS];
+    prepare();
     for (uint32_t i = 0; i < LOOPS; i++) {
         checkers[2 * i] = create(loop_at(i), check_turns);
         checkers[2 * i + 1] = create(loop_at(i), check_orders);
     }
-    for (uint32_t i = 0; i < DRIVERS; i++)
-        CHECK_EQ(weft_loop_spawn_fiber(loop_at(i), drive, (void *)(uintptr_t)i, &drivers[i]), 0);
-    for (int i = 0; i < DRIVERS; i++)
-        join(drivers[i]);
+    storm();
     weft_atomic_store_relaxed(&is_over, 1);
     for (int i = 0; i < 2 * LOOPS; i++)
         join(checkers[i]);
