@@ -12,6 +12,8 @@
 #include <time.h>
 
 #include "lib/poll/sim.h"
+#include "lib/runtime/runtime.h"
+#include "lib/sched/crew.h"
 #include "tests/conformance/actor.h"
 #include "tests/conformance/peers.h"
 #include "tests/conformance/storm.h"
@@ -234,6 +236,17 @@ void loop_drop(struct weft_loop *loop)
     weft_loop_unref(loop);
 }
 
+void rule_close(struct fixture *fixture)
+{
+    if (fixture->runtime != NULL) {
+        storm_stop();
+        peers_stop(fixture->peers);
+        fixture->peers = NULL;
+        crew_dissolve(fixture->runtime->crew);
+    }
+    CHECK_EQ(weft_loop_close(fixture->loop), 0);
+}
+
 /* What the library sets up once per process or thread, and keeps, must not count as left behind. */
 static void warm_up_rule(struct fixture *fixture, struct weft_loop *loop)
 {
@@ -294,11 +307,11 @@ static void run_rule(rule_fn *rule, struct fixture *fixture)
     struct weft_loop *loops[LOOPS_MAX];
     loops_new(fixture, loops);
     storm_start(loops, fixture->loop_count);
-    struct peers *peers = peers_start(loops, fixture->loop_count);
+    fixture->peers = peers_start(loops, fixture->loop_count);
+    storm_await();
     rule(fixture, fixture->loop);
-    CHECK_EQ(weft_loop_close(fixture->loop), 0);
-    storm_stop();
-    peers_stop(peers);
+    rule_close(fixture);
+    peers_stop(fixture->peers);
     CHECK_EQ(task_count(NULL), 0);
     loops_drop(fixture, loops);
     storm_check();

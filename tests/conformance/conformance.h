@@ -33,6 +33,7 @@
 #include "weft/timer.h"
 
 struct actor;
+struct peers;
 struct sim_world;
 struct weft_runtime;
 
@@ -51,6 +52,7 @@ struct fixture {
     struct actor *actors;         /* freed at the end */
     struct sim_world *world;      /* of `loop`, where that is the simulator's */
     struct weft_runtime *runtime; /* of all four, unless they are the simulator's; they are run one by one even so */
+    struct peers *peers;          /* the three others, while they run */
 };
 
 typedef void rule_fn(struct fixture *fixture, struct weft_loop *loop);
@@ -61,6 +63,9 @@ void conformance_run(rule_fn *rule, const struct weft_loop_kind *kind, int loop_
 /* A second loop of the same kind. The test closes and unrefs it, or calls loop_drop(). */
 struct weft_loop *loop_new(struct fixture *fixture);
 void loop_drop(struct weft_loop *loop);
+
+/* Close the loop that the rule is put to: as its runtime does where it is of one, which ends the others' run before. Once or more. */
+void rule_close(struct fixture *fixture);
 
 #define Rule(id, words)     RULE_OVER_LOOPS(id##_##words)
 #define TaskRule(id, words) RULE_OVER_COROS(id##_##words)

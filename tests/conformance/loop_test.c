@@ -6,6 +6,7 @@
 #include "tests/conformance/conformance.h"
 #include "tests/examples/custom_loop.h"
 #include "weft/atomic.h"
+#include "weft/runtime.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define HOUR_NS   (3600 * SECOND_NS)
@@ -347,7 +348,7 @@ static int run_again(void *loop)
     CHECK(weft_loop_is_running(loop));
     CHECK(weft_get_running_loop() == loop);
     CHECK_EQ(weft_loop_run_forever(loop), WEFT_ERUNNING);
-    CHECK_EQ(weft_loop_close(loop), WEFT_ERUNNING);
+    CHECK_EQ(weft_loop_close(loop), weft_runtime_of(loop) == NULL ? WEFT_ERUNNING : WEFT_EFORBIDDEN);
     CHECK(weft_loop_is_running(loop));
     return note("checked");
 }
@@ -366,7 +367,7 @@ Rule(LOOP_7, a_running_loop_can_neither_be_run_nor_closed)
 static void run_elsewhere(void *loop)
 {
     CHECK_EQ(weft_loop_run_forever(loop), WEFT_ERUNNING);
-    CHECK_EQ(weft_loop_close(loop), WEFT_ERUNNING);
+    CHECK_EQ(weft_loop_close(loop), weft_runtime_of(loop) == NULL ? WEFT_ERUNNING : WEFT_EFORBIDDEN);
 }
 
 static int run_in_other_thread(void *loop)
@@ -412,7 +413,7 @@ Rule(LOOP_7, a_closed_loop_refuses_everything_that_schedules)
     struct weft_handle *untouched = NULL;
     weft_timer_init(&timer, loop, timer_never, NULL);
     CHECK(!weft_loop_is_closed(loop));
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK(weft_loop_is_closed(loop));
     CHECK_EQ(weft_loop_call_soon(loop, note, "never", NULL, &untouched), WEFT_ECLOSED);
     CHECK_EQ(weft_loop_call_soon_threadsafe(loop, note, "never", NULL, &untouched), WEFT_ECLOSED);
@@ -424,7 +425,7 @@ Rule(LOOP_7, a_closed_loop_refuses_everything_that_schedules)
     CHECK_EQ(weft_loop_run_forever(loop), WEFT_ECLOSED);
     CHECK_EQ(weft_loop_stop(loop), WEFT_ECLOSED);
     CHECK_EQ(weft_loop_set_task_factory(loop, NULL, NULL), WEFT_ECLOSED);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_STR(notes(), "");
 }
 
@@ -438,7 +439,7 @@ Rule(LOOP_7, close_drops_what_is_queued_unrun)
     CHECK_EQ(weft_loop_call_soon_threadsafe(loop, note, "never", NULL, NULL), 0);
     CHECK_EQ(weft_loop_call_later(loop, 0, note, "never", NULL), 0);
     CHECK_EQ(weft_loop_call_later(loop, HOUR_NS, note, "never", NULL), 0);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_STR(notes(), "");
     weft_handle_unref(handle);
 }

@@ -1,6 +1,7 @@
 /*
- * Storm: started by the harness before a rule, and over when the rule is. The works come through the injector,
- * and go round in the rings of whoever has taken them.
+ * Storm: started by the harness before a rule, and over when the rule is. Each work goes through
+ * the injector every second time, from where also a loop takes some that is only turned by hand, and never searches; and else through the ring
+ * of whoever has taken it.
  */
 #include "tests/conformance/storm.h"
 
@@ -9,16 +10,18 @@
 #include <stdlib.h>
 
 #include "lib/loop/loop.h"
-#include "lib/sched/worker.h"
+#include "lib/sched/crew.h"
 #include "tests/support/test.h"
+#include "tests/support/wait.h"
 #include "weft/atomic.h"
 
-enum { STORM_WORKS = 24 };
+enum { STORM_WORKS = 24, DEADLINE_MS = 10000 };
 
 struct gust {
     struct weft_work work; /* first */
     struct worker *home;
     uint32_t is_queued; /* atomic */
+    uint32_t run_count; /* atomic */
     uint32_t end_count; /* atomic */
 };
 
@@ -34,8 +37,11 @@ static int blow(struct weft_work *work)
         (void)weft_atomic_add_relaxed(&gust->end_count, 1);
         return 0;
     }
+    uint32_t run_count = weft_atomic_load_relaxed(&gust->run_count) + 1;
+    weft_atomic_store_relaxed(&gust->run_count, run_count);
     weft_atomic_store_relaxed(&gust->is_queued, 1);
-    work_ready_stealable(gust->home, work);
+    if (run_count % 2 == 0 || !crew_push(gust->home->crew, work))
+        work_ready_stealable(gust->home, work);
     return 0;
 }
 
@@ -49,6 +55,20 @@ void storm_start(struct weft_loop *const loops[], int count)
         gusts[i] = (struct gust){.work = {NULL, blow}, .home = &loops[i % count]->worker, .is_queued = 1};
         work_ready_stealable(gusts[i].home, &gusts[i].work);
     }
+}
+
+static bool is_under_way(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < STORM_WORKS; i++)
+        if (weft_atomic_load_relaxed(&gusts[i].run_count) < 2)
+            return false;
+    return true;
+}
+
+void storm_await(void)
+{
+    CHECK(!is_blowing || wait_until(is_under_way, NULL, DEADLINE_MS));
 }
 
 void storm_stop(void)

@@ -10,6 +10,9 @@ struct weft_loop;
 /* Begin, if WEFT_CONFORMANCE_STORM is set and the loops are of one crew. They do not run yet. */
 void storm_start(struct weft_loop *const loops[], int count);
 
+/* Wait until it is under way. Some of the loops run. */
+void storm_await(void);
+
 /* No work makes itself ready any more. any thread */
 void storm_stop(void);
 

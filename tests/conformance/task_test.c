@@ -67,7 +67,7 @@ TaskRule(TASK_2, a_wake_up_and_a_cancel_give_one_step)
     weft_task_unref(task);
     weft_future_unref(future);
     weft_future_unref(next);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(reports_take(), 1); /* TASK-17 */
 }
 
@@ -249,7 +249,7 @@ TaskRule(TASK_17, a_task_that_is_dropped_while_pending_is_reported)
     weft_task_unref(actor_start(fixture, ACTOR(fixture, AWAIT(never), SAY("never"))));
     run_once(loop);
     CHECK_EQ(reports_take(), 0);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(reports_take(), 1);
     CHECK_STR(notes(), "");
     weft_future_unref(never);
@@ -261,7 +261,7 @@ TaskRule(TASK_17, a_task_that_somebody_holds_is_reported_when_he_lets_go)
     struct weft_task *task = actor_start(fixture, ACTOR(fixture, AWAIT(never)));
     const struct weft_task *gone = task;
     run_once(loop);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(reports_take(), 0);
     CHECK(weft_future_done(&task->future)); /* nobody on another loop shall wait for it in vain */
     weft_task_unref(task);
@@ -275,7 +275,7 @@ TaskRule(TASK_17, a_task_that_its_closed_loop_let_go_tells_who_asks)
     struct weft_future *never = future_new(loop);
     struct weft_task *task = actor_start(fixture, ACTOR(fixture, AWAIT(never)));
     run_once(loop);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(weft_future_result(&task->future, NULL), WEFT_ECLOSED);
     weft_task_unref(task);
     CHECK_EQ(reports_take(), 0);
@@ -286,7 +286,7 @@ TaskRule(TASK_17, a_task_that_never_began_is_dropped_with_its_coroutine)
 {
     struct actor *actor = ACTOR(fixture, SAY("never"));
     weft_task_unref(actor_start(fixture, actor));
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(reports_take(), 1);
     CHECK_STR(notes(), "");
     CHECK(fixture->coro_kind == CORO_FIBER || actor->drop_count == 1);
@@ -298,7 +298,7 @@ TaskRule(TASK_17, the_report_can_be_switched_off)
     struct actor *actor = ACTOR(fixture, AWAIT(never));
     weft_task_unref(actor_start_on(fixture, loop, actor, WEFT_TASK_NO_DESTROY_PENDING));
     run_once(loop);
-    CHECK_EQ(weft_loop_close(loop), 0);
+    rule_close(fixture);
     CHECK_EQ(reports_take(), 0);
     weft_future_unref(never);
 }
