@@ -143,6 +143,7 @@ static int session_new(void *arg, struct weft_protocol **protocol_out)
     session->protocol.ops = &session_ops;
     session->lane = lane;
     lane->counts.sessions_made++;
+    compute_start(lane);
     *protocol_out = &session->protocol;
     return 0;
 }
@@ -185,6 +186,7 @@ static int session_serve(struct weft_stream *stream, void *arg)
     struct lane *lane = arg;
     struct wire_state wire = {.seen = {0, 0}};
     lane->counts.sessions_made++;
+    compute_start(lane);
     if (echo(lane, stream, &wire) == 0) {
         lane->counts.sessions_graceful++;
         (void)echo_piece(stream, (const char *)&wire.seen, sizeof(wire.seen));

@@ -3,6 +3,7 @@
  *
  *      churn.c      timers, handles, posts, tasks
  *      promise.c    futures that other loops complete, jobs
+ *      compute.c    fork–join computations that connections start, stealable tasks
  *      session.c    the servers' side of connections: by callbacks on the even loops, by fibers on the odd ones
  *      client.c     the clients' side, on the same loops
  *      exhaustion.c a server without descriptors
@@ -24,8 +25,9 @@
 struct weft_loop;
 struct weft_runtime;
 struct weft_server;
+struct weft_task;
 
-enum { SOAK_LANES = 4 };
+enum { SOAK_LANES = 4, SOAK_COMPUTING = 8 };
 
 #define SOAK_COUNTS(X)                                                                                                                     \
     X(timers_armed) /* times a stopped timer was armed */                                                                                  \
@@ -51,6 +53,14 @@ enum { SOAK_LANES = 4 };
     X(futures_cancelled) /* awaited, and given up */                                                                                       \
     X(jobs_submitted)                                                                                                                      \
     X(jobs_awaited)                                                                                                                        \
+    X(computations_started) /* of jobs that fork */                                                                                        \
+    X(computations_ended)                                                                                                                  \
+    X(computations_cancelled) /* of these, as cancelled */                                                                                 \
+    X(computations_wrong)     /* another sum, or another number of jobs */                                                                 \
+    X(computation_jobs)                                                                                                                    \
+    X(strays_spawned) /* stealable tasks that sleep and time out */                                                                        \
+    X(strays_ended)                                                                                                                        \
+    X(strays_cancelled)                                                                                                                    \
     X(sessions_made) /* connections accepted */                                                                                            \
     X(sessions_lost)                                                                                                                       \
     X(sessions_graceful) /* of these, those that saw the client's end */                                                                   \
@@ -79,6 +89,7 @@ struct lane {
     uint32_t index;
     uint32_t client_next; /* numbers the lane's connections */
     struct random random;
+    struct weft_task *computing[SOAK_COMPUTING]; /* some of those under way, to be cancelled at random */
     struct soak_counts counts;
 };
 
@@ -91,7 +102,10 @@ struct soak {
     uint32_t is_over;       /* atomic: everybody comes to an end */
     uint64_t steps_dropped; /* atomic */
     uint64_t jobs_run;      /* atomic */
-    uint64_t exceptions;    /* atomic: reports that nobody took */
+    uint64_t strays_begun;  /* atomic, as the next: stealable tasks count where they run */
+    uint64_t strays_returned;
+    uint64_t exceptions; /* atomic: reports that nobody took */
+    uint64_t stalls;     /* atomic: of callbacks that take long; whether the machine is busy with others cannot be told here */
     struct lane lanes[SOAK_LANES];
 };
 
@@ -134,7 +148,12 @@ int churn_handles(void *arg, void **result_out);
 int churn_tasks(void *arg, void **result_out);
 int promise_futures(void *arg, void **result_out);
 int promise_jobs(void *arg, void **result_out);
+int compute_sums(void *arg, void **result_out);
+int compute_strays(void *arg, void **result_out);
 int client_converse(void *arg, void **result_out);
+
+/* Start a computation, and cancel another one perhaps. thread: the lane's */
+void compute_start(struct lane *lane);
 
 /* Create the server of a lane, the first one at any free port. 0; a status. thread: the preparing one */
 int session_listen(struct lane *lane);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/task/job.h"
 #include "tests/soak/meter.h"
 #include "weft/executor.h"
 #include "weft/fiber.h"
@@ -79,7 +80,9 @@ static int reported(struct weft_loop *loop, const struct weft_exception *excepti
 {
     struct soak *soak = arg;
     (void)loop;
-    if (weft_atomic_add_relaxed(&soak->exceptions, 1) < 10)
+    if (exception->duration_ns != 0)
+        (void)weft_atomic_add_relaxed(&soak->stalls, 1);
+    else if (weft_atomic_add_relaxed(&soak->exceptions, 1) < 10)
         printf("reported: %s: %s\n", exception->message, weft_status_name(exception->status));
     return 0;
 }
@@ -103,7 +106,8 @@ static int cast_add(struct cast *cast, struct lane *lane, weft_fiber_fn *body)
 
 static int cast_lane(struct cast *cast, struct lane *lane)
 {
-    static weft_fiber_fn *const bodies[] = {churn_timers, churn_handles, churn_tasks, promise_futures, promise_jobs};
+    static weft_fiber_fn *const bodies[] = {churn_timers, churn_handles, churn_tasks,   promise_futures,
+                                            promise_jobs, compute_sums,  compute_strays};
     int status = 0;
     for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]) && status == 0; i++)
         status = cast_add(cast, lane, bodies[i]);
@@ -265,6 +269,22 @@ static void check_churn(const struct soak *soak, const struct soak_counts *sum)
     CHECK_EQUAL(soak->exceptions, 0);
 }
 
+static void check_computations(const struct soak *soak, const struct soak_counts *sum)
+{
+    struct weft_loop_counters loops = {0};
+    (void)weft_runtime_get_counters(soak->runtime, WEFT_RUNTIME_ALL, &loops);
+    printf("%llu jobs stolen, %llu tasks; %llu slow callbacks\n", (unsigned long long)loops.stolen_jobs, (unsigned long long)loops.steals,
+           (unsigned long long)soak->stalls);
+    CHECK_SOME(sum->computation_jobs);
+    CHECK_SOME(sum->computations_cancelled);
+    CHECK_SOME(loops.stolen_jobs);
+    CHECK_EQUAL(sum->computations_started, sum->computations_ended);
+    CHECK_EQUAL(sum->computations_wrong, 0);
+    CHECK_EQUAL(sum->strays_spawned, sum->strays_ended);
+    CHECK_EQUAL(soak->strays_begun, soak->strays_returned);
+    CHECK_EQUAL(jobs_live_count(), 0);
+}
+
 static void check_jobs(const struct soak *soak, const struct soak_counts *sum)
 {
     struct weft_executor_counters executor = {0};
@@ -328,6 +348,7 @@ static int soak_run(struct soak *soak)
     print_counts(&sum);
     check_jobs(soak, &sum);
     check_churn(soak, &sum);
+    check_computations(soak, &sum);
     return status;
 }
 
