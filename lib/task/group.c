@@ -62,13 +62,6 @@ static void group_record(struct weft_group *group, int status)
     group->failures[group->failure_count++] = status; /* room was made as the member came */
 }
 
-static void member_release(void *arg)
-{
-    struct weft_group_member *member = arg;
-    weft_task_unref(member->task);
-    weft_free(member);
-}
-
 /* Out of the group; the memory goes with the callback, which may be queued. */
 static void member_leave(struct weft_group_member *member)
 {
@@ -97,6 +90,16 @@ static int member_done(struct weft_future *future, void *arg)
     }
     member_leave(member);
     return 0;
+}
+
+/* A closing loop calls nobody: then the group, whose fiber may not have been unwound yet, is told here. */
+static void member_release(void *arg)
+{
+    struct weft_group_member *member = arg;
+    if (member->group != NULL)
+        (void)member_done(&member->task->future, member);
+    weft_task_unref(member->task);
+    weft_free(member);
 }
 
 /* Room for one more failure than there are members, those included that are being made. */

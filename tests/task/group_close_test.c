@@ -26,6 +26,40 @@ Test(group, is_left_when_its_loop_closes, .timeout = 5)
     CHECK_EQ(scene_reports(), 3);
 }
 
+static struct member quick = {0, "quick", -EIO};
+
+static int leave_with_one_who_ends(void *arg, void **result_out)
+{
+    struct weft_group group;
+    int status;
+    (void)result_out;
+    enter(&group);
+    add(&group, &quick);
+    do
+        status = weft_yield();
+    while (status == 0);
+    *(int *)arg = weft_group_exit(&group, status);
+    weft_group_fini(&group);
+    return 0;
+}
+
+/* Somewhere between, the close drops the callback that tells of the member's end, and the fiber is queued behind it. */
+Test(group, is_left_when_its_loop_closes_over_the_end_of_a_member, .timeout = 5)
+{
+    int failed_count = 0;
+    for (int turns = 1; turns < 8; turns++) {
+        struct weft_loop *loop = scene_sim_loop();
+        int status = 0;
+        weft_task_unref(scene_spawn(loop, leave_with_one_who_ends, &status));
+        for (int i = 0; i < turns; i++)
+            scene_turn(loop);
+        scene_drop(loop);
+        CHECK(status == WEFT_ECLOSED || status == WEFT_EGROUP);
+        failed_count += status == WEFT_EGROUP;
+    }
+    CHECK(failed_count > 3);
+}
+
 static int all_of_it(void *arg, void **result_out)
 {
     struct weft_group group;
