@@ -17,13 +17,16 @@
 
 enum { SERVING_LOOPS_MAX = 8 };
 
+struct weft_loop_kind;
+
 /* How to serve. */
 struct serving {
-    uint32_t loops;                   /* threads, each with a listener */
-    bool is_bulk;                     /* messages are large: those who read into a buffer of their own take a large one */
-    bool may_spin;                    /* look for a while before sleeping, where the server can */
-    int listeners[SERVING_LOOPS_MAX]; /* for the raw servers, one for each loop, bound and listening; their port is announced */
-    int announce_fd;                  /* to write the port to, two bytes, as soon as connections come through */
+    uint32_t loops;                    /* threads, each with a listener */
+    bool is_bulk;                      /* messages are large: those who read into a buffer of their own take a large one */
+    bool may_spin;                     /* look for a while before sleeping, where the server can */
+    const struct weft_loop_kind *kind; /* of weft's loops; NULL: the default one */
+    int listeners[SERVING_LOOPS_MAX];  /* for the raw servers, one for each loop, bound and listening; their port is announced */
+    int announce_fd;                   /* to write the port to, two bytes, as soon as connections come through */
 };
 
 struct server {

@@ -1,6 +1,8 @@
 /*
  * Weft's echo servers: one by a protocol's callbacks, one with a fiber for each connection, both as a user would write them.
  */
+#include "bench/servers/weft_echo.h"
+
 #include <errno.h>
 
 #include "bench/servers/server.h"
@@ -54,14 +56,14 @@ static int echo_new(void *arg, struct weft_protocol **protocol_out)
     return 0;
 }
 
-static int make_protocol(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
+int weft_echo_make(struct weft_loop *loop, const struct weft_server_options *options, struct weft_server **server_out)
 {
     return weft_loop_create_server(loop, echo_new, NULL, options, server_out);
 }
 
 static int serve_protocol(struct serving *serving)
 {
-    return weft_server_serve(serving, make_protocol);
+    return weft_server_serve(serving, weft_echo_make);
 }
 
 const struct server server_protocol_echo = {"protocol", serve_protocol};

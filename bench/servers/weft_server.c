@@ -41,6 +41,7 @@ int weft_server_serve(struct serving *serving, weft_server_make_fn *make)
     int port = 0;
     options.loops = serving->loops;
     options.spin_max_ns = serving->may_spin ? 0 : -1;
+    options.kind = serving->kind;
     int status = weft_runtime_create(&options, &runtime);
     if (status == 0)
         status = make_all(runtime, make, &port);
