@@ -136,6 +136,21 @@ void work_ready_stealable(struct worker *home, struct weft_work *work)
     }
 }
 
+/* True if `worker`, once it is done with what it runs now, has nothing to do but the one work in its ring. */
+static bool has_only_one(const struct worker *worker)
+{
+    return worker->fifo.head == NULL && worker->batch.head == NULL && worker->taken == NULL && ring_count(&worker->ring) == 1;
+}
+
+void work_ready_again(struct worker *home, struct weft_work *work)
+{
+    struct worker *worker = worker_current();
+    if (worker == NULL || worker_is_alone(home) || worker->crew != home->crew || !ring_push(&worker->ring, work))
+        work_ready_stealable(home, work);
+    else if (!has_only_one(worker))
+        crew_notify(worker->crew);
+}
+
 bool worker_has_work(const struct worker *worker)
 {
     return worker->fifo.head != NULL || worker->batch.head != NULL || !inbox_is_empty(&worker->inbox) || worker_has_stealable(worker) ||

@@ -121,6 +121,15 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
 void work_ready_stealable(struct worker *home, struct weft_work *work);
 
 /*
+ * As work_ready_stealable() for the work that runs now and has nothing more to do: nobody is woken for it if this loop is free to run it
+ * again at once.
+ *
+ * thread:  any
+ * memory:  as work_ready()
+ */
+void work_ready_again(struct worker *home, struct weft_work *work);
+
+/*
  * True if `home` shares its work with nobody, or no longer: what is stealable is as good as pinned.
  *
  * thread:  any

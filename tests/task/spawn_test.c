@@ -205,6 +205,26 @@ Test(spawn, lets_others_rob_a_busy_loop, .timeout = 20)
     end();
 }
 
+static int yield_often(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    int status = 0;
+    for (int i = 0; i < 2000 && status == 0; i++)
+        status = weft_yield();
+    return status;
+}
+
+Test(spawn, wakes_nobody_for_the_only_work_of_a_loop, .timeout = 20)
+{
+    struct weft_loop_counters before, after;
+    begin();
+    CHECK_EQ(weft_runtime_get_counters(runtime, WEFT_RUNTIME_ALL, &before), 0);
+    CHECK_EQ(join(spawn(loop_at(0), yield_often, NULL)), 0);
+    CHECK_EQ(weft_runtime_get_counters(runtime, WEFT_RUNTIME_ALL, &after), 0);
+    CHECK(after.summons - before.summons < 200); /* for its spawn, and where a loop had a work of its own at the moment of a yield */
+    end();
+}
+
 static int stay_home(void *arg, void **result_out)
 {
     (void)result_out;
