@@ -130,9 +130,8 @@ static inline void fiber_context_switch(struct fiber_context *from, struct fiber
 __attribute__((noreturn)) static inline void fiber_context_exit_to(struct fiber_context *to)
 {
     void *to_sp = to->sp;
-    void *left_sp;
     fiber_shadow_exit_to(&to->shadow);
-    fiber_frame_jump(&left_sp, to_sp);
+    fiber_frame_jump(&to->sp, to_sp); /* nobody wants it. Not in this frame, which ASan's fake stack may have taken along */
     __builtin_trap();
 }
 

@@ -16,6 +16,15 @@
 #include "lib/task/stack.h"
 #include "tests/support/test.h"
 
+#if defined(FIBER_ASAN)
+/* With frames on the heap too, where a tool keeps them that a use after return is seen. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_stack_use_after_return=1";
+}
+#endif
+
 static struct stack_pool pool;
 static struct fiber_context thread;
 
