@@ -11,10 +11,13 @@
  *         return left + right;
  *     }
  *
- *     static int compute(void *arg, void **result_out)   (a fiber)
+ *     static int compute(void *arg, void **result_out)
  *     {
+ *         *result_out = arg;
  *         return WEFT_RUN(fib, 38, (long *)arg);
  *     }
+ *
+ *     weft_job_start(loop, compute, &result, &task);
  *
  * The forks of a fiber, of typed jobs and of any function, are joined newest first. A job that nobody stole is called by its join, as a
  * function. A stolen one runs as a child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that
@@ -57,7 +60,7 @@ extern "C" {
  */
 typedef int weft_job_fn(void *arg);
 
-/* One fork, in the frame that will join it. All fields are the library's. */
+/* One fork, in the frame that will join it. All fields are the library's. C++ says `struct` too: a function has the same name. */
 struct weft_fork {
     weft_job_fn *fn;
     void *arg;
@@ -186,7 +189,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
  *
  * thread:  any
  * memory:  the fiber's until it ends
- * returns: 0; WEFT_ENOFIBER; -ENOMEM; WEFT_EPROTOCOL if `layout` is not the library's
+ * returns: 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; WEFT_EPROTOCOL if `layout` is not the library's
  */
 int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
 
@@ -194,12 +197,12 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
  * `job` was pushed, and somebody asked for attention or the stack is full.
  *
  * thread:  the fiber of `stack`
- * returns: false if the stack is full: `job` is popped again, and the caller runs it and calls weft_job_ran_inline()
+ * returns: false if the stack is full: `job` is popped again, and the caller runs it and calls weft_job_ran_inline(); false for a NULL
  */
 bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job);
 
 /*
- * A fork was run at once: its join must know.
+ * A fork was run at once: its join must know. NULL is ignored.
  *
  * thread:  the fiber of `stack`
  */
@@ -209,7 +212,7 @@ void weft_job_ran_inline(struct weft_job_stack *stack);
  * Pop the newest fork, which is not private: take it back and run it, or wait for its thief.
  *
  * thread:  the fiber of `stack`
- * returns: the slot with the result; NULL if the fork was run at once
+ * returns: the slot with the result; NULL if the fork was run at once; NULL for NULL
  */
 struct weft_job *weft_job_join(struct weft_job_stack *stack);
 

@@ -5,7 +5,7 @@
  * is versioned: code compiled against another one is refused by weft_job_stack_here().
  *
  *     slots                                                                     slots + capacity
- *       [ stolen | stolen | public | public | private | private | private | free …        ]  scratch
+ *       │ stolen │ stolen │ public │ public │ private │ private │ private │ free …        │  scratch
  *                ^ tail            ^ split                                ^ top            ^ limit
  *
  * The owner is the fiber. It pushes and pops at `top` with plain loads and stores as long as it stays above `split`. Thieves take the

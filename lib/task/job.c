@@ -278,6 +278,8 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out)
 
 bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
 {
+    if (stack == NULL || job == NULL)
+        return false;
     bool is_full = job == stack->end;
     if (is_full)
         stack->top = job;
@@ -288,11 +290,14 @@ bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
 
 void weft_job_ran_inline(struct weft_job_stack *stack)
 {
-    job_stack_add_inline(stack);
+    if (stack != NULL)
+        job_stack_add_inline(stack);
 }
 
 struct weft_job *weft_job_join(struct weft_job_stack *stack)
 {
+    if (stack == NULL)
+        return NULL;
     struct fiber_jobs *jobs = jobs_of(stack);
     assert((fiber_current() == NULL || fiber_current() == jobs->fiber) && "a join by another fiber than the one that forked");
     if (job_stack_join_inline(stack))

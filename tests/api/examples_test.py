@@ -24,6 +24,7 @@ GIVEN = {
     "executor": "static char path[] = \"words\"; static void *words;",
     "gather": "static struct weft_future *futures[2];",
     "group": "int fetch(void *arg, void **result_out);",
+    "job": "static long result; static struct weft_task *task;",
     "memory": """
 void *my_malloc(size_t bytes);
 void *my_realloc(void *ptr, size_t bytes);
@@ -47,9 +48,9 @@ static int fd;
     "transport": "struct echo { struct weft_protocol protocol; struct weft_transport *transport; };",
 }
 # Nouns that are a table, a macro or a shape, and have nothing to show in use that their neighbours do not show.
-WITHOUT_EXAMPLE = {"atomic", "coro", "status", "work"}
+WITHOUT_EXAMPLE = {"atomic", "coro", "job_stack", "status", "work"}
 DRAWING = re.compile("[\u2500-\u257f]")
-DEFINITION = re.compile(r"(static|int \w+\(|struct \w+ \{|typedef|enum|#)")
+DEFINITION = re.compile(r"(static|int \w+\(|struct \w+ \{|typedef|enum|#|WEFT_JOB\()")
 
 
 def blocks(text):
