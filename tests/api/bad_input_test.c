@@ -157,6 +157,8 @@ Test(bad_input, loop_that_is_closed, .timeout = 5)
     SAYS(WEFT_ECLOSED, weft_loop_create_task(loop, coro(), NULL, &task));
     SAYS(WEFT_ECLOSED, weft_loop_create_task_threadsafe(loop, coro(), NULL, &task));
     SAYS(WEFT_ECLOSED, weft_loop_create_fiber(loop, body, NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_spawn(loop, coro(), NULL, &task));
+    SAYS(WEFT_ECLOSED, weft_loop_spawn_fiber(loop, body, NULL, &task));
     SAYS(WEFT_ECLOSED, weft_loop_set_task_factory(loop, NULL, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_run_until_complete(loop, future, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_run_in_executor(loop, body, NULL, NULL));
@@ -270,6 +272,8 @@ Test(bad_input, no_task, .timeout = 5)
     DENIES(weft_task_get_coro(NULL));
     DENIES(weft_task_get_context(NULL));
     DENIES(weft_task_get_name(NULL, NULL, 0));
+    DENIES(weft_task_ran_on(NULL));
+    DENIES(weft_task_parent_id(NULL));
     DENIES(weft_loop_current_task_id(NULL));
     DENIES(weft_loop_get_task_factory(NULL));
     DENIES(weft_task_from_id(0));
@@ -291,11 +295,16 @@ Test(bad_input, half_of_what_a_task_needs, .timeout = 5)
     REFUSES(weft_loop_create_task(loop, NULL, NULL, &task));
     REFUSES(weft_loop_create_task_threadsafe(NULL, coro(), NULL, &task));
     REFUSES(weft_loop_create_task_threadsafe(loop, NULL, NULL, &task));
+    REFUSES(weft_loop_spawn(loop, coro(), &options, &task));
+    REFUSES(weft_loop_spawn(NULL, coro(), NULL, &task));
+    REFUSES(weft_loop_spawn(loop, NULL, NULL, &task));
     REFUSES(weft_task_new(NULL, coro(), NULL, &task));
     REFUSES(weft_task_new(loop, NULL, NULL, &task));
     REFUSES(weft_loop_set_task_factory(NULL, NULL, NULL));
     REFUSES(weft_loop_create_fiber(NULL, body, NULL, &task));
     REFUSES(weft_loop_create_fiber(loop, NULL, NULL, &task));
+    REFUSES(weft_loop_spawn_fiber(NULL, body, NULL, &task));
+    REFUSES(weft_loop_spawn_fiber(loop, NULL, NULL, &task));
     REFUSES(weft_task_init(&zero, NULL, &ops, NULL));
     REFUSES(weft_task_init(&zero, loop, NULL, NULL));
     REFUSES(weft_enter_task(NULL, &zero));

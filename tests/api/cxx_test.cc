@@ -1,5 +1,6 @@
 /*
- * Everything that is public, from C++17: all headers in one file, a loop that runs, and the macros that open options and steps.
+ * Everything that is public, from C++17: all headers in one file, a loop that runs, and the macros that open options and steps, and
+ * that define jobs.
  *
  * all_headers.h is generated from the folder, so that a header that is added is in it. It has a main of its own, since the harness is C.
  */
@@ -58,6 +59,39 @@ int wait_for_both(weft_step *step, void *state, int status)
     WEFT_STEP_END(step, word("step"));
 }
 
+struct range {
+    const int *from, *to;
+};
+
+WEFT_JOB(long, sum, range, all)
+{
+    if (all.to - all.from == 1)
+        return *all.from;
+    const int *middle = all.from + (all.to - all.from) / 2;
+    long left = WEFT_FORK(sum, (range{all.from, middle}));
+    long right = WEFT_CALL(sum, (range{middle, all.to}));
+    left = WEFT_JOIN(sum, left);
+    return left + right;
+}
+
+int sum_in_fiber(void *arg, void **result_out)
+{
+    const int numbers[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10};
+    *result_out = arg;
+    return WEFT_RUN(sum, (range{numbers, numbers + 10}), static_cast<long *>(arg));
+}
+
+int fork_in_fiber(void *arg, void **)
+{
+    int number = 21;
+    struct weft_fork fork;
+    int status = weft_fork(
+        &fork, [](void *number) { return 2 * *static_cast<int *>(number); }, &number);
+    if (status == 0)
+        *static_cast<long *>(arg) = weft_join(&fork);
+    return status;
+}
+
 bool run_callbacks(weft_loop *loop)
 {
     bool is_good = true;
@@ -100,6 +134,29 @@ bool run_tasks(weft_loop *loop)
     return is_good;
 }
 
+bool run_job(weft_loop *loop, weft_fiber_fn *fn, long expected)
+{
+    bool is_good = true;
+    long result = 0;
+    weft_task *task = nullptr;
+    CHECK(weft_job_start(loop, fn, &result, &task) == 0);
+    CHECK(weft_loop_run_until_complete(loop, &task->future, nullptr) == 0);
+    CHECK(result == expected);
+    weft_task_unref(task);
+    return is_good;
+}
+
+bool run_jobs(weft_loop *loop)
+{
+    long untouched = 7;
+    const int one = 1;
+    bool is_good = true;
+    CHECK(run_job(loop, sum_in_fiber, 55));
+    CHECK(run_job(loop, fork_in_fiber, 42));
+    CHECK(WEFT_RUN(sum, (range{&one, &one + 1}), &untouched) == WEFT_ENOFIBER && untouched == 7);
+    return is_good;
+}
+
 } // namespace
 
 int main()
@@ -109,6 +166,7 @@ int main()
     CHECK(weft_loop_new(nullptr, 0, &loop) == 0);
     CHECK(run_callbacks(loop));
     CHECK(run_tasks(loop));
+    CHECK(run_jobs(loop));
     CHECK(weft_loop_close(loop) == 0);
     weft_loop_unref(loop);
     return is_good ? 0 : 1;

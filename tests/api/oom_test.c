@@ -16,6 +16,7 @@
 #include "weft/executor.h"
 #include "weft/fiber.h"
 #include "weft/gather.h"
+#include "weft/job.h"
 #include "weft/loop.h"
 #include "weft/resolve.h"
 #include "weft/server.h"
@@ -195,9 +196,94 @@ static int create_task_threadsafe(struct scene *scene)
     return status < 0 ? status : weft_loop_create_task_threadsafe(scene->loop, coro, NULL, &scene->made_task);
 }
 
-static int spawn_fiber(struct scene *scene)
+static int create_fiber(struct scene *scene)
 {
     return weft_loop_create_fiber(scene->loop, body, NULL, &scene->made_task);
+}
+
+static int spawn(struct scene *scene)
+{
+    struct weft_coro *coro;
+    struct weft_task_options options = WEFT_TASK_OPTIONS;
+    options.name = "a name of its own";
+    int status = weft_step_new(step, NULL, 8, &coro, NULL);
+    return status < 0 ? status : weft_loop_spawn(scene->loop, coro, &options, &scene->made_task);
+}
+
+static int spawn_fiber(struct scene *scene)
+{
+    return weft_loop_spawn_fiber(scene->loop, body, NULL, &scene->made_task);
+}
+
+static int job_start(struct scene *scene)
+{
+    return weft_job_start(scene->loop, body, NULL, &scene->made_task);
+}
+
+/* Start a job, and run the loop until it has ended: what it returned. */
+static int run_job(struct scene *scene, weft_fiber_fn *fn)
+{
+    struct weft_task *task;
+    int status = weft_job_start(scene->loop, fn, NULL, &task);
+    if (status < 0)
+        return status;
+    status = weft_loop_run_until_complete(scene->loop, &task->future, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
+static int forked(void *arg)
+{
+    return *(int *)arg * 2;
+}
+
+/* A fork that was refused is none, and the next one in the same fiber is as good as any. */
+static int fork_and_join(void *arg, void **result_out)
+{
+    struct weft_fork fork = {.state = 0};
+    int number = 4;
+    (void)arg;
+    (void)result_out;
+    int status = weft_fork(&fork, forked, &number);
+    if (status < 0) {
+        CHECK_EQ(weft_join(&fork), WEFT_EINVALIDSTATE);
+        CHECK_EQ(weft_fork(&fork, forked, &number), 0);
+    }
+    CHECK_EQ(weft_join(&fork), 8);
+    return status;
+}
+
+static int fork_in_fiber(struct scene *scene)
+{
+    return run_job(scene, fork_and_join);
+}
+
+WEFT_JOB(int, count_leaves, int, depth)
+{
+    if (depth == 0)
+        return 1;
+    int left = WEFT_FORK(count_leaves, depth - 1);
+    int right = WEFT_CALL(count_leaves, depth - 1);
+    return WEFT_JOIN(count_leaves, left) + right;
+}
+
+static int run_typed(void *arg, void **result_out)
+{
+    int leaves = 7;
+    (void)arg;
+    (void)result_out;
+    int status = WEFT_RUN(count_leaves, 5, &leaves);
+    if (status < 0) {
+        CHECK_EQ(leaves, 7);
+        CHECK_EQ(WEFT_RUN(count_leaves, 5, &leaves), 0);
+    }
+    CHECK_EQ(leaves, 32);
+    return status;
+}
+
+static int run_typed_in_fiber(struct scene *scene)
+{
+    return run_job(scene, run_typed);
 }
 
 static int factory(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, void *arg,
@@ -348,7 +434,12 @@ static const struct row rows[] = {
     ROW(run_until_complete, NEEDS_FUTURES),
     ROW(create_task, 0),
     ROW(create_task_threadsafe, 0),
+    ROW(create_fiber, 0),
+    ROW(spawn, 0),
     ROW(spawn_fiber, 0),
+    ROW(job_start, 0),
+    ROW(fork_in_fiber, 0),
+    ROW(run_typed_in_fiber, 0),
     ROW(set_task_factory, 0),
     ROW(set_name, NEEDS_FUTURES),
     ROW(all_tasks, NEEDS_FUTURES),
