@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "lib/base/thread.h"
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
 #include "lib/task/job.h"
@@ -231,6 +232,21 @@ static int fiber_suspend(struct fiber *fiber, int how, struct weft_future *futur
     return fiber->status;
 }
 
+/* The fiber that is unwound in this thread where no loop runs: it still has jobs to join. Others it cannot have. */
+static _Thread_local struct fiber *unwound_here __attribute__((tls_model("initial-exec")));
+
+THREAD_LOCAL_ACCESSOR static struct fiber *unwound_get(void)
+{
+    thread_local_barrier();
+    return unwound_here;
+}
+
+THREAD_LOCAL_ACCESSOR static void unwound_set(struct fiber *fiber)
+{
+    thread_local_barrier();
+    unwound_here = fiber;
+}
+
 /* Have a body that waits return: its wait, and each one after it, returns WEFT_ECLOSED. */
 static void fiber_unwind(struct fiber *fiber)
 {
@@ -239,7 +255,10 @@ static void fiber_unwind(struct fiber *fiber)
     struct fiber_room elsewhere = {.refs = 1}; /* no loop runs here: a stand-in to switch from; waits then return WEFT_ENOFIBER */
     fiber->closing_waits = 1;
     fiber->status = WEFT_ECLOSED;
+    struct fiber *outer = unwound_get();
+    unwound_set(loop == NULL ? fiber : NULL);
     fiber_resume(fiber, room == NULL ? &elsewhere : room);
+    unwound_set(outer);
 }
 
 void fiber_finish(struct weft_coro *coro)
@@ -265,7 +284,8 @@ static const struct weft_coro_ops fiber_ops = {.size = sizeof(fiber_ops), .send 
 
 struct fiber *fiber_current(void)
 {
-    return fiber_here();
+    struct fiber *fiber = fiber_here();
+    return fiber != NULL ? fiber : unwound_get();
 }
 
 struct fiber_jobs *fiber_jobs(const struct fiber *fiber)

@@ -76,7 +76,7 @@ int fiber_await_frame(struct weft_future *future);
 struct fiber;
 struct fiber_jobs;
 
-/* The fiber that runs in this thread; NULL if none. thread: any */
+/* The fiber that runs in this thread, or is unwound here while no loop runs; NULL if none. thread: any */
 struct fiber *fiber_current(void);
 
 /* What it has forked into; NULL before fiber_set_jobs() and after its end. thread: the fiber's */

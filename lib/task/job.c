@@ -57,6 +57,8 @@ static bool is_hungry(const struct worker *worker)
 {
     if (worker_is_alone(worker))
         return false;
+    if (worker->is_virtual)
+        return true; /* loops that take turns in one thread are never seen parked or searching */
     /* Pairs with the seq_cst change of `idle` in crew_park(): what thieves find here was stored before, or their hunger is seen. */
     weft_atomic_fence_seq_cst();
     return crew_is_hungry(worker->crew);
@@ -244,6 +246,8 @@ void jobs_end(struct fiber_jobs *jobs)
 static int jobs_begin(struct fiber *fiber, struct fiber_jobs **jobs_out)
 {
     struct weft_loop *loop = weft_get_running_loop();
+    if (loop == NULL) /* it is unwound */
+        return WEFT_ENOFIBER;
     int status = jobs_borrow(loop, jobs_out);
     if (status < 0)
         return status;

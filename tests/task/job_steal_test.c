@@ -118,6 +118,26 @@ Test(job_steal, computes_what_a_function_would, .timeout = 30)
     }
 }
 
+static int fib_is_shared(void *arg, void **result_out)
+{
+    struct weft_loop_counters counters;
+    int status = fib_fiber(arg, result_out);
+    CHECK_EQ(weft_runtime_get_counters(weft_runtime_of(weft_get_running_loop()), WEFT_RUNTIME_ALL, &counters), 0);
+    CHECK(counters.stolen_jobs > 10);
+    return status;
+}
+
+Test(job_steal, shares_a_computation_in_virtual_time_too, .timeout = 30)
+{
+    struct weft_runtime_options options = fixture_options(4);
+    struct weft_fiber_options fiber_options = WEFT_FIBER_OPTIONS;
+    struct weft_coro *coro;
+    options.driver = WEFT_DRIVER_SIM;
+    fiber_options.stack = WEFT_STACK_LARGE;
+    CHECK_EQ(weft_fiber_new(fib_is_shared, NULL, &fiber_options, &coro), 0);
+    CHECK_EQ(weft_run(coro, &options, NULL), 0);
+}
+
 /* Each leaf of a tree, by its number: run exactly once. */
 enum { LEAVES = 1 << 14 };
 static uint8_t leaf_runs[LEAVES];

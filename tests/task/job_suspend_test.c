@@ -366,3 +366,46 @@ Test(job_suspend, is_unwound_though_its_owner_sleeps, .timeout = 10)
     CHECK_STR(notes(), "asleep asleep WEFT_ECLOSED WEFT_ECLOSED joined");
     (void)scene_reports();
 }
+
+/* Somebody drives a fiber without a task, and ends it where no loop runs. */
+static int write_late(void *arg)
+{
+    (void)weft_sleep(SECOND);
+    *(int *)arg = 7;
+    return 5;
+}
+
+static int join_while_unwound(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    int number = 1;
+    (void)result_out;
+    CHECK_EQ(weft_fork(&fork, write_late, &number), 0);
+    CHECK(weft_await(arg, NULL) < 0);
+    CHECK_EQ(weft_join(&fork), 5);
+    CHECK_EQ(number, 7);
+    return 0;
+}
+
+static int send_once(void *coro)
+{
+    struct weft_suspend suspend = {NULL, NULL, 0, 0};
+    CHECK_EQ(((struct weft_coro *)coro)->ops->send(coro, 0, &suspend), WEFT_CORO_AWAIT);
+    return 0;
+}
+
+Test(job_suspend, is_joined_by_an_owner_that_is_closed_where_no_loop_runs, .timeout = 10)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *future = scene_future(loop);
+    struct weft_fiber_options options = WEFT_FIBER_OPTIONS;
+    struct weft_coro *coro;
+    options.stack = WEFT_STACK_LARGE;
+    CHECK_EQ(weft_fiber_new(join_while_unwound, future, &options, &coro), 0);
+    CHECK_EQ(weft_loop_call_soon(loop, send_once, coro, NULL, NULL), 0);
+    scene_pass(loop, MILLISECOND);
+    coro->ops->close(coro);
+    weft_future_unref(future);
+    scene_drop(loop);
+    (void)scene_reports();
+}
