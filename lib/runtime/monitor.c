@@ -6,7 +6,10 @@
  */
 #include "lib/runtime/monitor.h"
 
+#include <sched.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/runtime/runtime.h"
@@ -172,9 +175,33 @@ static void watch_loops(struct weft_runtime *runtime)
 
 /* ---- life --------------------------------------------------------------------------------------------------------------------- */
 
+/* The kernel's struct sched_attr in its first version. Its header and the C library's do not go together. */
+struct scheduling {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
+/*
+ * Ask for slices of a tick's length (Linux 6.12). Who waits for a shorter slice may interrupt who has a longer one; otherwise a loop that
+ * computes may keep a processor from this thread until the kernel's own tick, 4 ms. Nice stays what it is. Without it that happens, no more.
+ */
+static void ask_for_short_slices(void)
+{
+    struct scheduling present;
+    if (syscall(SYS_sched_getattr, 0, &present, sizeof(present), 0) != 0 || present.policy != SCHED_OTHER)
+        return;
+    present.runtime_ns = MONITOR_TICK_NS;
+    (void)syscall(SYS_sched_setattr, 0, &present, 0);
+}
+
 static void thread_body(void *arg)
 {
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* the default adds 50 µs to each tick; without it the tick is longer, no more */
+    ask_for_short_slices();
     watch_loops(arg);
 }
 
