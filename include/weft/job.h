@@ -34,6 +34,7 @@
 #define WEFT_JOB_H
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -156,7 +157,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
     WEFT_JOB_INLINE int name##_run(A in, R *result_out)                                                                                    \
     {                                                                                                                                      \
         struct weft_job_stack *stack;                                                                                                      \
-        int status = weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                                                         \
+        int status = result_out == NULL ? -EINVAL : weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                          \
         if (status < 0)                                                                                                                    \
             return status;                                                                                                                 \
         struct weft_job *top = stack->top;                                                                                                 \
@@ -179,7 +180,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 /* Call the job `name` as a function. In a job's body. */
 #define WEFT_CALL(name, argument) name##_job(weft_stack_, (argument))
 
-/* Run the job `name` in a fiber and put its result in *result_out. Gives 0; WEFT_ENOFIBER; -ENOMEM; WEFT_EPROTOCOL for another layout. */
+/* Run the job `name` in a fiber and put its result in *result_out. Gives 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; WEFT_EPROTOCOL for another layout. */
 #define WEFT_RUN(name, argument, result_out) name##_run((argument), (result_out))
 
 /* ---- for the macros ----------------------------------------------------------------------------------------------------------------- */

@@ -112,7 +112,8 @@ typedef int weft_task_factory_fn(struct weft_loop *loop, struct weft_coro *coro,
  *
  * thread:  the loop's thread, or the preparing one while it does not run
  * memory:  coro belongs to the task from now on, and is closed if this fails; *task_out, unless NULL, gets a reference
- * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the factory returned
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_EPROTOCOL for a coroutine without its slots; WEFT_ECLOSED; WEFT_EWRONGTHREAD; what the factory
+ *          returned
  */
 int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
                           struct weft_task **task_out);
@@ -122,7 +123,7 @@ int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const 
  *
  * thread:  any
  * memory:  as weft_loop_create_task()
- * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_EPROTOCOL; WEFT_ECLOSED
  */
 int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
                                      struct weft_task **task_out);
@@ -142,7 +143,7 @@ int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *c
  *
  * thread:  any
  * memory:  as weft_loop_create_task()
- * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED
+ * returns: 0; -ENOMEM; -EINVAL; WEFT_EPROTOCOL; WEFT_ECLOSED
  */
 int weft_loop_spawn(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out);
 

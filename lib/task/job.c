@@ -362,7 +362,10 @@ static int check_join(const struct weft_fork *fork)
         return WEFT_EOTHERFIBER;
     uint32_t inline_count = fork->stack->inline_count;
     bool is_newest = fork->job == NULL ? (uintptr_t)fork->arg == inline_count && inline_count > 0
-                                       : fork->stack->top - 1 == fork->job && inline_count == 0 && fork->job->run == run_any;
+                                       : fork->stack->top - 1 == fork->job && inline_count == 0;
+    /* What the slot says is the owner's: a fork that nobody joined may be left over from another fiber that had this stack. */
+    if (is_newest && fork->job != NULL)
+        is_newest = fork->job->run == run_any && memcmp(fork->job->argument, &fork, sizeof(fork)) == 0;
     return is_newest ? 0 : WEFT_EJOINORDER;
 }
 

@@ -101,10 +101,16 @@ static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct
     return 0;
 }
 
-/* Refuse `coro`: it is closed, as the contract of creation says. */
+static bool has_ops(const struct weft_coro *coro)
+{
+    const struct weft_coro_ops *ops = coro->ops;
+    return ops != NULL && ops->size >= sizeof(*ops) && ops->send != NULL && ops->close != NULL;
+}
+
+/* Refuse `coro`: it is closed, as the contract of creation says, if it can be. */
 static int refuse(struct weft_coro *coro, int status)
 {
-    if (coro != NULL && status != WEFT_EPROTOCOL)
+    if (coro != NULL && has_ops(coro))
         coro->ops->close(coro);
     return status;
 }
@@ -114,8 +120,7 @@ static int check_options(const struct weft_coro *coro, const struct weft_task_op
     const uint32_t known_flags = WEFT_TASK_EAGER_START | WEFT_TASK_NO_DESTROY_PENDING;
     if (coro == NULL || (options != NULL && (options->size < sizeof(*options) || (options->flags & ~known_flags) != 0)))
         return -EINVAL;
-    const struct weft_coro_ops *ops = coro->ops;
-    return ops == NULL || ops->size < sizeof(*ops) || ops->send == NULL || ops->close == NULL ? WEFT_EPROTOCOL : 0;
+    return has_ops(coro) ? 0 : WEFT_EPROTOCOL;
 }
 
 int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)

@@ -274,6 +274,52 @@ Test(bad_input_job, is_joined_where_it_was_forked, .timeout = 5)
     run(let_others_join);
 }
 
+static struct weft_fork stale;
+
+static int leave_open(void *number, void **result_out)
+{
+    (void)result_out;
+    return weft_fork(&stale, twice, number);
+}
+
+static int join_what_was_left(void *number, void **result_out)
+{
+    struct weft_fork own;
+    (void)result_out;
+    CHECK_EQ(weft_fork(&own, twice, number), 0);
+    SAYS(WEFT_EJOINORDER, weft_join(&stale)); /* the same stack, the same slot, and another fork */
+    CHECK_EQ(weft_join(&own), 8);
+    return 0;
+}
+
+static int ignore_report(struct weft_loop *loop, const struct weft_exception *exception, void *count)
+{
+    (void)loop;
+    CHECK_EQ(exception->status, WEFT_EUNJOINED);
+    ++*(int *)count;
+    return 0;
+}
+
+static int run_in_turn(struct weft_loop *loop, weft_fiber_fn *fn, int *number)
+{
+    struct weft_task *task;
+    CHECK_EQ(weft_job_start(loop, fn, number, &task), 0);
+    int status = weft_loop_run_until_complete(loop, &task->future, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
+Test(bad_input_job, joins_no_fork_that_a_fiber_before_has_left, .timeout = 5)
+{
+    struct weft_loop *loop = new_loop();
+    int number = 4, reports = 0;
+    CHECK_EQ(weft_loop_set_exception_handler(loop, ignore_report, &reports), 0);
+    CHECK_EQ(run_in_turn(loop, leave_open, &number), 0);
+    CHECK_EQ(reports, 1);
+    CHECK_EQ(run_in_turn(loop, join_what_was_left, &number), 0);
+    drop_loop(loop);
+}
+
 /* ---- for the macros ------------------------------------------------------------------------------------------------------------- */
 
 static int ask_for_no_stack(void *arg, void **result_out)
@@ -284,6 +330,7 @@ static int ask_for_no_stack(void *arg, void **result_out)
     SAYS(WEFT_EPROTOCOL, weft_job_stack_here(WEFT_JOB_LAYOUT + 1, &stack));
     SAYS(WEFT_EPROTOCOL, weft_job_stack_here(0, &stack));
     SAYS(-EINVAL, weft_job_stack_here(WEFT_JOB_LAYOUT, NULL));
+    SAYS(-EINVAL, WEFT_RUN(add_one, 1, NULL));
     CHECK(stack == NULL);
     return 0;
 }
