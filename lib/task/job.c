@@ -324,9 +324,11 @@ enum { FORK_OPEN = 0x666f726b };
 static void run_any(struct weft_job_stack *stack, struct weft_job *job)
 {
     struct weft_fork *fork;
-    (void)stack;
+    struct weft_job *top = stack->top;
     memcpy(&fork, job->argument, sizeof(fork));
     fork->status = fork->fn(fork->arg);
+    assert(stack->top == top && "the function given to weft_fork() returned before it had joined its own forks");
+    (void)top;
 }
 
 int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)

@@ -493,6 +493,25 @@ Test(job, asserts_that_a_body_joins_its_forks, .timeout = 10, .signal = SIGABRT)
     (void)run(open_fiber, NULL);
 }
 
+static int forks_only(void *arg)
+{
+    static struct weft_fork left_open; /* not in the frame, so that the assertion is what ends this */
+    return weft_fork(&left_open, note, arg);
+}
+
+static int forks_only_fiber(void *arg, void **result_out)
+{
+    struct weft_fork fork;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_fork(&fork, forks_only, "never"), 0);
+    return weft_join(&fork);
+}
+
+Test(job, asserts_that_a_function_joins_its_forks, .timeout = 10, .signal = SIGABRT)
+{
+    (void)run(forks_only_fiber, NULL);
+}
+
 WEFT_JOB(long, joins_another, int, n)
 {
     long forked = WEFT_FORK(fib, n);
