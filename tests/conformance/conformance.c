@@ -104,6 +104,24 @@ int resolve(void *future)
     return weft_future_set_result(future, NULL);
 }
 
+int run_task(struct weft_loop *loop, struct weft_task *task)
+{
+    run_until_done(loop, &task->future);
+    int status = weft_future_result(&task->future, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
+void flag_set(uint32_t *flag)
+{
+    weft_atomic_store_release(flag, 1); /* Pairs with the acquire in flag_is_set(). */
+}
+
+bool flag_is_set(void *flag)
+{
+    return weft_atomic_load_acquire((uint32_t *)flag) != 0; /* Pairs with the release in flag_set(). */
+}
+
 struct call {
     void (*fn)(void *arg);
     void *arg;
@@ -234,6 +252,22 @@ void loop_drop(struct weft_loop *loop)
 {
     CHECK_EQ(weft_loop_close(loop), 0);
     weft_loop_unref(loop);
+}
+
+int house_count(const struct fixture *fixture)
+{
+    return fixture->runtime != NULL ? fixture->loop_count : 1;
+}
+
+struct weft_loop *house_loop(const struct fixture *fixture, int index)
+{
+    int place = index % house_count(fixture);
+    return place == 0 ? fixture->loop : weft_runtime_loop(fixture->runtime, (uint32_t)place);
+}
+
+bool has_thieves(const struct fixture *fixture)
+{
+    return house_count(fixture) > 1;
 }
 
 void rule_close(struct fixture *fixture)

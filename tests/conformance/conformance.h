@@ -64,6 +64,11 @@ void conformance_run(rule_fn *rule, const struct weft_loop_kind *kind, int loop_
 struct weft_loop *loop_new(struct fixture *fixture);
 void loop_drop(struct weft_loop *loop);
 
+/* The loops that what is stealable may run on: all of a runtime, or the loop under test. */
+int house_count(const struct fixture *fixture);
+struct weft_loop *house_loop(const struct fixture *fixture, int index); /* 0: the loop under test; counted round */
+bool has_thieves(const struct fixture *fixture);
+
 /* Close the loop that the rule is put to: as its runtime does where it is of one, which ends the others' run before. Once or more. */
 void rule_close(struct fixture *fixture);
 
@@ -136,6 +141,13 @@ int stop_loop(void *loop);
 
 /* A callback that calls weft_future_set_result(future, NULL). */
 int resolve(void *future);
+
+/* Run the loop under test until `task` is done, and drop the reference. Gives what it came to. */
+int run_task(struct weft_loop *loop, struct weft_task *task);
+
+/* A word that one thread sets and others look at; also for run_until() and wait_until(). */
+void flag_set(uint32_t *flag);
+bool flag_is_set(void *flag);
 
 /* Run `fn(arg)` in a new thread and wait for its end. */
 void in_other_thread(void (*fn)(void *arg), void *arg);
