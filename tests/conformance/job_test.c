@@ -75,6 +75,7 @@ struct scene {
     struct weft_task *caller;
     uintptr_t caller_frame;
     struct weft_loop *ran_on;
+    bool cancels_itself;                              /* the caller, before it joins */
     uint32_t is_begun, is_joining, is_told, is_ended; /* flags */
 };
 
@@ -112,6 +113,8 @@ static int fork_and_join(struct scene *scene)
     CHECK_EQ(weft_context_var_set(&variable, scene, NULL), 0);
     CHECK_EQ(weft_fork(&fork, job_body, scene), 0);
     CHECK_EQ(weft_await(scene->begun, NULL), 0);
+    if (scene->cancels_itself)
+        CHECK(weft_task_cancel(scene->caller, NULL));
     flag_set(&scene->is_joining);
     int status = weft_join(&fork);
     CHECK(flag_is_set(&scene->is_ended));
@@ -224,13 +227,16 @@ static int join_and_be_told(void *arg, void **result_out)
     return 0;
 }
 
-Rule(ADD_9, a_cancel_at_a_join_reaches_the_stolen_job_and_the_join_waits)
+static void play_cancel(struct fixture *fixture, bool cancels_itself)
 {
     struct scene scene;
+    struct weft_loop *loop = fixture->loop;
     scene_open(&scene, fixture, be_told_and_stay);
+    scene.cancels_itself = cancels_itself;
     struct weft_task *task = start(fixture, join_and_be_told, &scene);
     run_until(loop, flag_is_set, &scene.is_joining);
-    CHECK(weft_task_cancel(task, NULL));
+    if (!cancels_itself)
+        CHECK(weft_task_cancel(task, NULL));
     run_until(loop, flag_is_set, &scene.is_told);
     for (int i = 0; i < ROUNDS; i++)
         run_once(loop);
@@ -238,6 +244,16 @@ Rule(ADD_9, a_cancel_at_a_join_reaches_the_stolen_job_and_the_join_waits)
     CHECK_EQ(weft_future_set_result(scene.second, NULL), 0);
     CHECK_EQ(run_task(loop, task), 0);
     scene_close(&scene);
+}
+
+Rule(ADD_9, a_cancel_at_a_join_reaches_the_stolen_job_and_the_join_waits)
+{
+    play_cancel(fixture, false);
+}
+
+Rule(ADD_9, a_cancel_that_is_due_at_a_join_reaches_the_stolen_job_and_the_join_waits)
+{
+    play_cancel(fixture, true);
 }
 
 static int begin_and_end(void *arg)
