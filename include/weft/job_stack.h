@@ -11,7 +11,8 @@
  * The owner is the fiber. It pushes and pops at `top` with plain loads and stores as long as it stays above `split`. Thieves take the
  * oldest at `tail` by one compare-and-swap of `shares`, which holds both numbers; they read a slot only after that has succeeded, so a
  * stack that was handed to another fiber meanwhile is as good. The owner moves `split` up when somebody is hungry, and down when it
- * needs a public job itself. Who is hungry says so by `limit`: NULL sends the next fork to its slow path.
+ * needs a public job itself. Who is hungry says so by `limit`: NULL sends the next fork to its slow path. To come to its slow path
+ * now and then by itself, the owner may set `limit` below the end, and the `split` that joins see above the true one.
  *
  * After Haugaard Faxén, Wool (2008), and van Dijk and van de Pol, Lace: Non-blocking Split Deque for Work-Stealing (2014).
  */
@@ -51,14 +52,14 @@ struct weft_job {
 struct weft_job_stack {
     /* The owner's. */
     struct weft_job *top;   /* the next free slot */
-    struct weft_job *split; /* from here on jobs are private; above everything while forks run inline, so that each join looks */
+    struct weft_job *split; /* from here on joins are fast, and jobs private; above everything while forks run inline */
     struct weft_job *slots;
     struct weft_job *end;  /* slots + capacity: the scratch slot, where a fork finds that the stack is full */
     uint32_t inline_count; /* forks that were run at once and wait for their join */
     uint32_t layout;       /* WEFT_JOB_LAYOUT */
     void *owner[3];        /* the library's */
     /* Everybody's. */
-    struct weft_job *limit __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: end, or NULL: come and see who wants what */
+    struct weft_job *limit __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: NULL: come and see who wants what */
     uint64_t shares;                                                        /* atomic: split << 32 | tail, counted from slots */
     void *shared[6];                                                        /* the library's */
 };

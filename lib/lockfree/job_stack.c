@@ -1,8 +1,8 @@
 /*
  * Job stack: who may take which slot. Called by the fibers that fork (lib/task/job.c) and by the loops that steal from them.
  *
- * The invariant: tail <= split <= top, all counted from `slots`; and `split` as the macros see it is the one in `shares`, unless forks have
- * run inline, when it is `end`.
+ * The invariant: tail <= split <= top, all counted from `slots`; and `split` as the macros see it is never below the one in `shares`: it is
+ * above it while bounds are set, and `end` while forks have run inline.
  */
 #include "lib/lockfree/job_stack.h"
 
@@ -92,6 +92,17 @@ struct weft_job *job_stack_steal(struct weft_job_stack *stack)
             return stack->slots + tail;
     }
     return NULL;
+}
+
+void job_stack_bound(struct weft_job_stack *stack, uint32_t low, uint32_t high)
+{
+    struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
+    struct weft_job *bound = high < (uint32_t)(stack->end - stack->slots) ? stack->slots + high : stack->end;
+    if (limit != NULL)
+        (void)weft_atomic_cas_relaxed(&stack->limit, &limit, bound);
+    show_split(stack);
+    if (stack->slots + low > stack->split)
+        stack->split = stack->slots + low;
 }
 
 void job_stack_add_inline(struct weft_job_stack *stack)

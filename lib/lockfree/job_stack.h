@@ -91,6 +91,14 @@ static inline bool job_stack_hear(struct weft_job_stack *stack)
 }
 
 /*
+ * Send to their slow paths, too, the joins of jobs before the slot `low`, and the forks from the slot `high` on, unless somebody has asked.
+ * Publishing, taking back and hearing end that.
+ *
+ * thread:  the owner's
+ */
+void job_stack_bound(struct weft_job_stack *stack, uint32_t low, uint32_t high);
+
+/*
  * Count a fork that was run at once, as the stack is full: its join, and each other one until then, comes to the slow path.
  *
  * thread:  the owner's

@@ -24,8 +24,12 @@
 #include "weft/status.h"
 
 enum {
-    LONG_NS = 100000,   /* so long a computation may keep its loop from its poller */
-    SHORT_NS = 5000,    /* so long it is not worth waking another loop for it */
+    LONG_NS = 100000,    /* so long a computation may keep its loop from its poller */
+    SHORT_NS = 5000,     /* so long it is not worth waking another loop for it */
+    OVERDUE_NS = 500000, /* so long, and who should have asked cannot */
+    OFTEN_NS = 10000,    /* looks at the clock that come faster than this, so many together, are too many */
+    OFTEN_LOOKS = 16,
+    SELDOM_NS = 250000, /* and those that take longer are too few */
     COUNTED_FORKS = 64, /* where each fork comes to the slow path: how many to a look at the clock */
     THIEF_LOOKS = 1000, /* for a thief that has a job, but not said yet who runs it */
     DONE_LOOKS = 32,    /* for a stolen job that may be done in a moment */
@@ -85,6 +89,59 @@ static bool is_loop_due(const struct weft_loop *loop)
     return loop->worker.is_virtual || clock_ticks() - loop->polled_ticks >= clock_ticks_in(LONG_NS);
 }
 
+/* ---- looking at the clock by oneself -------------------------------------------------------------------------------------------------- */
+
+/*
+ * The monitor asks each 100 us, if it runs. Where it shares its processor with who computes the kernel may keep it from that for a tick of
+ * its own, which is 4 ms. So a computation looks at the clock by itself too: when it comes `reach` slots above the depth of the last look,
+ * by a fork, or below it, by a join. A recursion must do one or the other before long; `reach` is tried out, so that this is seldom enough
+ * to cost nothing, and often enough. What forks and joins at one depth, in short order, comes by at each or at none, and is left to the
+ * monitor; so is what runs at once since the stack is full.
+ */
+static void jobs_set_bounds(struct fiber_jobs *jobs)
+{
+    uint32_t depth = job_stack_count(&jobs->stack);
+    job_stack_bound(&jobs->stack, depth > jobs->reach ? depth - jobs->reach : 0, depth + jobs->reach);
+}
+
+static void jobs_tune(struct fiber_jobs *jobs, uint64_t now, bool is_look)
+{
+    uint32_t reach = jobs->reach;
+    if (now - jobs->looked_ticks > clock_ticks_in(SELDOM_NS) && reach > 0)
+        reach--;
+    else if (!is_look || ++jobs->look_count < OFTEN_LOOKS)
+        return;
+    else if (now - jobs->tuned_ticks < OFTEN_LOOKS * clock_ticks_in(OFTEN_NS))
+        reach++;
+    jobs->reach = reach;
+    jobs->tuned_ticks = now;
+    jobs->look_count = 0;
+}
+
+/* `is_own`: it came here by a bound, and by nothing else. */
+static void jobs_look(struct fiber_jobs *jobs, bool is_own)
+{
+    if (jobs->is_counted)
+        return;
+    uint64_t now = clock_ticks();
+    jobs_tune(jobs, now, is_own);
+    jobs->looked_ticks = now;
+    jobs_set_bounds(jobs);
+}
+
+/* Nobody has asked for attention; nor may somebody have been able to. */
+static void jobs_pass(struct fiber_jobs *jobs, bool is_own)
+{
+    struct worker *worker = worker_current();
+    if (jobs->is_counted || worker == NULL || fiber_is_closing(jobs->fiber))
+        return;
+    jobs_look(jobs, is_own);
+    if (jobs->looked_ticks - loop_of_worker(worker)->polled_ticks >= clock_ticks_in(OVERDUE_NS))
+        (void)fiber_pause(); /* a closing loop is told by the next wait */
+}
+
+/* ---- attention ------------------------------------------------------------------------------------------------------------------------ */
+
 /* Somebody has asked for attention, or nobody does here and each fork counts. */
 static void jobs_attend(struct fiber_jobs *jobs)
 {
@@ -95,6 +152,7 @@ static void jobs_attend(struct fiber_jobs *jobs)
     if (worker == NULL || fiber_is_closing(jobs->fiber))
         return;
     bool is_settled = jobs_feed(jobs, worker);
+    jobs_look(jobs, false);
     if (jobs->is_counted || !is_settled)
         job_stack_ask(&jobs->stack);
     if (is_loop_due(loop_of_worker(worker)))
@@ -215,7 +273,7 @@ static void join_stolen(struct fiber_jobs *jobs)
 /* Make the newest job private. False if it is stolen. */
 static bool take_back(struct weft_job_stack *stack)
 {
-    if (stack->top > stack->split)
+    if (job_stack_private_count(stack) > 0)
         return true;
     if (!job_stack_take_back(stack))
         return false;
@@ -275,8 +333,10 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out)
     if (stack_out == NULL)
         return -EINVAL;
     int status = jobs_here(&jobs);
-    if (status >= 0)
-        *stack_out = &jobs->stack;
+    if (status < 0)
+        return status;
+    jobs_pass(jobs, false); /* a computation may be too short to come by a bound, and be followed by the next */
+    *stack_out = &jobs->stack;
     return status;
 }
 
@@ -287,8 +347,11 @@ bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
     bool is_full = job == stack->end;
     if (is_full)
         stack->top = job;
-    if (weft_atomic_load_relaxed(&stack->limit) == NULL)
+    struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
+    if (limit == NULL)
         jobs_attend(jobs_of(stack));
+    else if (limit != stack->end)
+        jobs_pass(jobs_of(stack), true);
     return !is_full;
 }
 
@@ -308,6 +371,8 @@ struct weft_job *weft_job_join(struct weft_job_stack *stack)
         return NULL;
     assert(job_stack_count(stack) > 0 && "a join without a fork");
     struct weft_job *job = stack->top - 1;
+    if (job < stack->split && job_stack_private_count(stack) > 0)
+        jobs_pass(jobs, true);
     if (!take_back(stack)) {
         join_stolen(jobs);
         return job;

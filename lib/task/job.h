@@ -28,6 +28,10 @@ struct fiber_jobs {
     struct weft_job *stolen;   /* what the fiber was made to run; NULL if it is no thief's */
     uint64_t shown_ticks;      /* when the fiber last went on */
     uint32_t slow_count;       /* forks that came to the slow path, where the clock is not looked at each time */
+    uint64_t looked_ticks;     /* when it last looked at the clock */
+    uint64_t tuned_ticks;      /* when `reach` was last changed, or found good */
+    uint32_t look_count;       /* looks since then */
+    uint32_t reach;            /* how many slots up or down it goes to the next look */
     bool is_counted;           /* nobody asks for attention here: each fork comes, and counts */
     bool is_joining;           /* it suspends for a thief, and has nothing more to offer */
     struct weft_work assist;   /* steals a job of this stack, for a fiber that has suspended */

@@ -12,7 +12,7 @@
 #include "weft/atomic.h"
 #include "weft/memory.h"
 
-enum { JOBS_CAPACITY = 4096 };
+enum { JOBS_CAPACITY = 4096, JOBS_REACH = 1 };
 
 #define SLOTS_BYTES ((JOBS_CAPACITY + 1) * sizeof(struct weft_job))
 
@@ -81,7 +81,7 @@ static struct fiber_jobs *jobs_make(struct job_room *room)
         weft_free(jobs);
         return NULL;
     }
-    *jobs = (struct fiber_jobs){.room = room, .older = room->newest, .assist.run = jobs_assist};
+    *jobs = (struct fiber_jobs){.room = room, .older = room->newest, .assist.run = jobs_assist, .reach = JOBS_REACH};
     job_stack_init(&jobs->stack, slots, JOBS_CAPACITY);
     room->newest = jobs;
     return jobs;

@@ -115,6 +115,32 @@ Test(job_stack, hears_that_somebody_asks, .timeout = 5)
     CHECK(stack.limit == stack.end);
 }
 
+Test(job_stack, bounds_what_is_fast_from_both_sides, .timeout = 5)
+{
+    begin();
+    push(4);
+    job_stack_publish(&stack, 1);
+    job_stack_bound(&stack, 3, 5);
+    CHECK(stack.split == slots + 3);
+    CHECK(stack.limit == slots + 5);
+    CHECK_EQ(job_stack_private_count(&stack), 3);
+    job_stack_bound(&stack, 0, CAPACITY + 1);
+    CHECK(stack.split == slots + 1);
+    CHECK(stack.limit == stack.end);
+}
+
+Test(job_stack, sets_no_bound_over_a_question, .timeout = 5)
+{
+    begin();
+    push(2);
+    job_stack_ask(&stack);
+    job_stack_bound(&stack, 1, 3);
+    CHECK(stack.limit == NULL);
+    CHECK(stack.split == slots + 1);
+    job_stack_publish(&stack, 2);
+    CHECK(stack.split == slots + 2);
+}
+
 Test(job_stack, sends_each_join_to_the_slow_path_while_forks_have_run_inline, .timeout = 5)
 {
     begin();

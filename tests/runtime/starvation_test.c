@@ -106,6 +106,31 @@ Test(starvation, does_not_befall_them_without_a_monitor_either, .timeout = 40)
     fixture_end(runtime);
 }
 
+static void do_nothing(void *arg)
+{
+    (void)arg;
+}
+
+/* A monitor that is there and asks nobody for anything. */
+static int stall_monitor(struct thread *thread, const char *name, thread_fn *fn, void *arg)
+{
+    bool is_monitor = strcmp(name, "weft-monitor") == 0;
+    return executor_driver_threads.start(thread, name, is_monitor ? do_nothing : fn, is_monitor ? NULL : arg);
+}
+
+Test(starvation, does_not_befall_them_while_the_monitor_gets_no_processor, .timeout = 40)
+{
+    struct executor_driver threads = executor_driver_threads;
+    struct runtime_driver driver = runtime_driver_threads;
+    struct weft_runtime_options options = fixture_options(LOOPS);
+    struct weft_runtime *runtime;
+    threads.start = stall_monitor;
+    driver.threads = &threads;
+    CHECK_EQ(runtime_create(&options, &driver, &runtime), 0);
+    compute_on_all(runtime);
+    fixture_end(runtime);
+}
+
 /* ---- idle --------------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t cpu_ns(void)
