@@ -19,6 +19,7 @@ enum {
     REST_MAX_NS = 400000,
     STRAYS = 8,
     PAUSE_MAX_NS = 4000000,
+    OPEN_MAX = 16, /* of a lane: more would only wait, and be memory that rises with the load of the machine */
 };
 
 /* ---- computations --------------------------------------------------------------------------------------------------------------- */
@@ -110,7 +111,7 @@ static int computation_start(struct lane *lane, struct weft_task **task_out)
 void compute_start(struct lane *lane)
 {
     struct weft_task **task = &lane->computing[random_below(&lane->random, SOAK_COMPUTING)];
-    if (soak_is_over(lane->soak))
+    if (soak_is_over(lane->soak) || lane->counts.computations_started - lane->counts.computations_ended >= OPEN_MAX)
         return;
     if (*task != NULL && lane_once_in(lane, 3))
         (void)weft_task_cancel(*task, "the soak test's whim");
