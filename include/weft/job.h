@@ -84,8 +84,8 @@ int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg);
  * Wait until the newest fork of this fiber, `fork`, has run, or run it.
  *
  * thread:  the fiber that forked it
- * returns: what its function returned; WEFT_EINVALIDSTATE if it was joined before or never forked; WEFT_EOTHERFIBER from any other place
- *          than the fiber that forked; WEFT_EJOINORDER if a newer fork is not joined yet; -EINVAL
+ * returns: what its function returned; WEFT_ENOFIBER where no fiber runs; WEFT_EINVALIDSTATE if it was joined before or never forked;
+ *          WEFT_EOTHERFIBER from another fiber than the one that forked; WEFT_EJOINORDER if a newer fork is not joined yet; -EINVAL
  */
 int weft_join(struct weft_fork *fork);
 

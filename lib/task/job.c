@@ -423,9 +423,11 @@ int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)
 static int check_join(const struct weft_fork *fork)
 {
     struct fiber *fiber = fiber_current();
+    if (fiber == NULL)
+        return WEFT_ENOFIBER;
     if (fork->state != FORK_OPEN)
         return WEFT_EINVALIDSTATE;
-    if (fiber == NULL || fiber_jobs(fiber) == NULL || &fiber_jobs(fiber)->stack != fork->stack)
+    if (fiber_jobs(fiber) == NULL || &fiber_jobs(fiber)->stack != fork->stack)
         return WEFT_EOTHERFIBER;
     uint32_t inline_count = fork->stack->inline_count;
     bool is_newest = fork->job == NULL ? (uintptr_t)fork->arg == inline_count && inline_count > 0

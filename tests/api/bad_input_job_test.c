@@ -150,7 +150,7 @@ static int fork_without_a_fiber(void *arg)
     int number = 4;
     int *times = arg;
     SAYS(WEFT_ENOFIBER, weft_fork(&fork, twice, &number));
-    SAYS(WEFT_EINVALIDSTATE, weft_join(&fork));
+    SAYS(WEFT_ENOFIBER, weft_join(&fork));
     SAYS(WEFT_ENOFIBER, weft_job_stack_here(WEFT_JOB_LAYOUT, &stack));
     SAYS(WEFT_ENOFIBER, WEFT_RUN(add_one, 1, &number));
     CHECK(stack == NULL);
@@ -229,7 +229,7 @@ struct foreign {
 static int join_in_callback(void *arg)
 {
     struct foreign *foreign = arg;
-    SAYS(WEFT_EOTHERFIBER, weft_join(&foreign->fork));
+    SAYS(WEFT_ENOFIBER, weft_join(&foreign->fork));
     foreign->count++;
     return weft_future_set_result(foreign->told, NULL);
 }
