@@ -55,9 +55,9 @@ def example_echoes_computes_and_ends():
             client.sendall(message)
             assert receive(client, len(message)) == message
         for client in clients:
-            client.sendall(b"27\nand on\n1\n")
+            client.sendall(b"27\nand on\n1\n10\n\n")
         for client in clients:
-            answer = b"196418\nand on\n1\n"
+            answer = b"196418\nand on\n1\n55\n\n"  # an empty line is no number, also after one
             assert receive(client, len(answer)) == answer
         process.send_signal(signal.SIGINT)
         assert process.wait(DEADLINE_S) == 0, process.returncode
