@@ -84,8 +84,9 @@ int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg);
  * Wait until the newest fork of this fiber, `fork`, has run, or run it.
  *
  * thread:  the fiber that forked it
- * returns: what its function returned; WEFT_ENOFIBER where no fiber runs; WEFT_EINVALIDSTATE if it was joined before or never forked;
- *          WEFT_EOTHERFIBER from another fiber than the one that forked; WEFT_EJOINORDER if a newer fork is not joined yet; -EINVAL
+ * returns: what its function returned; WEFT_ENOFIBER where no fiber runs; WEFT_EINVALIDSTATE if it was joined before, or is zeroed and
+ *          was never forked; WEFT_EOTHERFIBER from another fiber than the one that forked; WEFT_EJOINORDER if a newer fork is not joined
+ *          yet; -EINVAL
  */
 int weft_join(struct weft_fork *fork);
 
@@ -102,8 +103,9 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 /* ---- typed jobs ------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Define the job `name`, a function from one argument to one result, both of up to WEFT_JOB_ARGUMENT_BYTES and aligned to 8 at most; more
- * arguments go into a struct. The body follows. It is `static`. Each fork of a body is joined before the body returns.
+ * Define the job `name`, a function from one argument to one result, both of up to WEFT_JOB_ARGUMENT_BYTES; more arguments go into a
+ * struct. The body follows. It is `static`. Each fork of a body is joined before the body returns; under NDEBUG nobody looks, and what
+ * follows is undefined.
  */
 #define WEFT_JOB(R, name, A, arg)                                                                                                          \
     static R name##_job(struct weft_job_stack *weft_stack_, A arg);                                                                        \
@@ -171,16 +173,38 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 /* What an assertion of the macros above says. */
 #define WEFT_JOB_UNJOINED(name) "WEFT_JOB(" #name "): its body returned with forks that were not joined"
 
-/* Fork the job `name` on `argument`. The value is for WEFT_JOIN(), and is the result only if the job had to run at once. In a job's body. */
+/*
+ * Fork the job `name` on `argument`.
+ *
+ * thread:  a fiber, in a job's body
+ * memory:  argument is copied; what it points to stays borrowed until the join
+ * returns: what WEFT_JOIN() is given; it is the result only if the job had to run at once
+ */
 #define WEFT_FORK(name, argument) name##_fork(weft_stack_, (argument))
 
-/* The result of the newest fork, which was of `name` and gave `value`. In the body that forked it. */
+/*
+ * Wait until the newest fork, which was of `name` and gave `value`, has run, or run it. A second join of a fork, or one out of order, is
+ * an error of the program: an assertion finds most of them, and under NDEBUG it is undefined.
+ *
+ * thread:  a fiber, in the job's body that forked it
+ * returns: its result
+ */
 #define WEFT_JOIN(name, value) name##_join(weft_stack_, (value))
 
-/* Call the job `name` as a function. In a job's body. */
+/*
+ * Call the job `name` as a function.
+ *
+ * thread:  a fiber, in a job's body
+ * returns: its result
+ */
 #define WEFT_CALL(name, argument) name##_job(weft_stack_, (argument))
 
-/* Run the job `name` in a fiber and put its result in *result_out. Gives 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; WEFT_EPROTOCOL for another layout. */
+/*
+ * Run the job `name` and put its result in *result_out.
+ *
+ * thread:  a fiber, in a job's body or in any other function
+ * returns: 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; WEFT_EPROTOCOL for another layout
+ */
 #define WEFT_RUN(name, argument, result_out) name##_run((argument), (result_out))
 
 /* ---- for the macros ----------------------------------------------------------------------------------------------------------------- */

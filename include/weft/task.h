@@ -133,8 +133,8 @@ int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *c
  *
  * Its steps come one after the other, each seeing what the one before did; in which order it runs beside other tasks, and where, is not
  * promised, and an await that does not wait moves it too. What is bound to a loop's thread is reached as from anywhere: through futures,
- * the …_threadsafe calls, and streams. While it sleeps, waits with a timeout or is in a group, it stays on the loop where that began. Its
- * coroutine promises in return not to keep across an await (a join is one)
+ * the …_threadsafe calls, and streams. While it sleeps, waits with a timeout or is in a group, it stays on the loop where that began, and
+ * inside a call of a stream on the stream's. Its coroutine promises in return not to keep across an await (a join is one)
  *
  * - which loop or thread runs it, or the address or value of a thread-local: in C even `errno` is one, read it by weft_errno()
  * - a lock that belongs to a thread, a pthread mutex for one
