@@ -523,7 +523,7 @@ static int timer_fired(void *arg)
     return --timers_left > 0 ? 0 : weft_loop_stop(loop);
 }
 
-static uint64_t random_next(uint64_t *seed)
+static uint64_t draw_next(uint64_t *seed)
 {
     *seed ^= *seed << 13;
     *seed ^= *seed >> 7;
@@ -547,7 +547,7 @@ static void measure_timers(int count, struct timer_costs *costs, int round)
     uint64_t seed = 88172645463325252u + (uint64_t)round;
     for (int i = 0; i < count; i++) {
         weft_timer_init(&timers[i], loop, timer_fired, NULL);
-        whens[i] = random_next(&seed) % 1000000;
+        whens[i] = draw_next(&seed) % 1000000;
     }
     uint64_t far_ns = weft_loop_time(loop) + UINT64_C(3600000000000), start_ns = spent_ns();
     insert_all(count, far_ns);
