@@ -60,6 +60,7 @@ static void report(struct weft_loop *loop, const struct monitor_view *view, uint
 static void has_not_polled(struct monitor *monitor, struct weft_loop *loop, struct monitor_view *view, uint64_t passed_ns)
 {
     worker_call_on_jobs(&loop->worker);
+    worker_call_on_ring(&loop->worker);
     view->stalled_ns += passed_ns;
     if (view->stalled_ns < view->report_ns)
         return;

@@ -119,35 +119,32 @@ static void spill(struct worker *worker, struct weft_work *work)
     (void)injector_push(&worker->crew->injector, list.head, list.tail); /* it is closed only while no worker runs */
 }
 
-void work_ready_stealable(struct worker *home, struct weft_work *work)
-{
-    struct worker *worker = worker_current();
-    struct crew *crew = home->crew;
-    if (worker_is_alone(home)) {
-        work_ready(home, work);
-        return;
-    }
-    if (worker != NULL && worker->crew == crew) {
-        if (!ring_push(&worker->ring, work))
-            spill(worker, work);
-        crew_notify(crew);
-    } else if (!crew_push(crew, work)) {
-        work_ready(home, work);
-    }
-}
-
 /* True if `worker`, once it is done with what it runs now, has nothing to do but the one work in its ring. */
 static bool has_only_one(const struct worker *worker)
 {
     return worker->fifo.head == NULL && worker->batch.head == NULL && worker->taken == NULL && ring_count(&worker->ring) == 1;
 }
 
-void work_ready_again(struct worker *home, struct weft_work *work)
+void work_ready_stealable(struct worker *home, struct weft_work *work)
 {
     struct worker *worker = worker_current();
-    if (worker == NULL || worker_is_alone(home) || worker->crew != home->crew || !ring_push(&worker->ring, work))
-        work_ready_stealable(home, work);
-    else if (!has_only_one(worker))
+    struct crew *crew = home->crew;
+    if (worker_is_alone(home)) {
+        work_ready(home, work);
+    } else if (worker == NULL || worker->crew != crew) {
+        if (!crew_push(crew, work))
+            work_ready(home, work);
+    } else {
+        if (!ring_push(&worker->ring, work))
+            spill(worker, work);
+        if (!has_only_one(worker))
+            crew_notify(crew);
+    }
+}
+
+void worker_call_on_ring(struct worker *worker)
+{
+    if (ring_count_hint(&worker->ring) > 0)
         crew_notify(worker->crew);
 }
 

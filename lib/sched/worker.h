@@ -112,8 +112,12 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
  *
  *     caller                  goes to                                                            wakes
  *     a loop of the crew      its ring; if that is full, the older half to the injector          one parked loop, if none searches
- *     anybody else            the injector                                                       the same
+ *     the same                its ring, where it is the only thing that this loop has to do      nobody: it is run as the present step ends
+ *     anybody else            the injector                                                       one parked loop, if none searches
  *     anybody                 as pinned, if home has no crew or it is dissolved                  as pinned
+ *
+ * The second row spares the wake-up for what is gone when the woken comes, as a task that is spawned and awaited. A step that does not end
+ * is noticed by who looks after the workers, who calls worker_call_on_ring().
  *
  * thread:  any
  * memory:  as work_ready()
@@ -121,13 +125,11 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
 void work_ready_stealable(struct worker *home, struct weft_work *work);
 
 /*
- * As work_ready_stealable() for the work that runs now and has nothing more to do: nobody is woken for it if this loop is free to run it
- * again at once.
+ * Have another worker come for what lies in this one's ring, if anything does, since this one does not come to it.
  *
- * thread:  any
- * memory:  as work_ready()
+ * thread:  one that does not outlive the run of the crew
  */
-void work_ready_again(struct worker *home, struct weft_work *work);
+void worker_call_on_ring(struct worker *worker);
 
 /*
  * True if `home` shares its work with nobody, or no longer: what is stealable is as good as pinned.

@@ -80,6 +80,8 @@ static bool jobs_feed(struct fiber_jobs *jobs, struct worker *worker)
         jobs_publish(jobs, (count + 1) / 2);
     if (job_stack_public_count(&jobs->stack) > 0)
         crew_notify(worker->crew);
+    else
+        worker_call_on_ring(worker);
     return true;
 }
 

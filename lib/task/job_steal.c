@@ -98,7 +98,10 @@ void jobs_queue_assist(struct fiber_jobs *jobs)
     if (job_stack_public_count(&jobs->stack) == 0 || weft_atomic_exchange_acq_rel(&jobs->is_assist_queued, 1) != 0)
         return;
     (void)weft_atomic_add_relaxed(&jobs->refs, 1);
-    work_ready_stealable(worker_current(), &jobs->assist);
+    struct worker *worker = worker_current();
+    work_ready_stealable(worker, &jobs->assist);
+    if (!worker_is_alone(worker))
+        crew_notify(worker->crew); /* there are jobs for more than the one who runs it */
 }
 
 int jobs_assist(struct weft_work *work)

@@ -27,15 +27,6 @@ void task_queue(struct coro_task *task)
         work_ready(worker, &task->waiter.work);
 }
 
-/* The same as the step ends that has yielded. */
-static void task_queue_again(struct coro_task *task)
-{
-    if (task->waiter.is_stealable)
-        work_ready_again(&task->waiter.loop->worker, &task->waiter.work);
-    else
-        task_queue(task);
-}
-
 /* ---- ending --------------------------------------------------------------------------------------------------------------------- */
 
 /* The coroutine is over, or given up; the reference of the run goes. */
@@ -140,7 +131,7 @@ static void task_suspended(struct coro_task *task, int how, const struct weft_su
 {
     if (how == WEFT_CORO_YIELD) {
         task->is_shielded = (suspend->flags & TASK_SHIELDED) != 0;
-        task_queue_again(task);
+        task_queue(task);
     } else if (how != WEFT_CORO_AWAIT || suspend->future == NULL) {
         task_raise_next(task, WEFT_EBADYIELD);
     } else if (suspend->future == &task->base.future) {

@@ -73,6 +73,7 @@ Test(crew, a_push_of_a_worker_wakes_one_that_steals_it, .init = setup_2, .fini =
 {
     park(1, 1);
     push_from(0, &items[0]);
+    push_from(0, &items[1]);
     CHECK_EQ(wakes(), 1);
     CHECK(sleeper_unpark(1));
     CHECK(worker_search(&sleepers[1].worker));
@@ -80,6 +81,31 @@ Test(crew, a_push_of_a_worker_wakes_one_that_steals_it, .init = setup_2, .fini =
     CHECK_EQ(items[0].run_count, 1);
     CHECK_EQ(sleepers[1].worker.steal_count, 1);
     CHECK_EQ(sleepers[1].worker.summon_count, 1);
+    CHECK_EQ(run_stealable(0), 0);
+    CHECK_EQ(items[1].run_count, 1);
+}
+
+Test(crew, a_push_wakes_nobody_for_what_its_loop_runs_next, .init = setup_2, .fini = crew_teardown)
+{
+    park(1, 1);
+    push_from(0, &items[0]);
+    CHECK_EQ(wakes(), 0);
+    CHECK_EQ(run_stealable(0), 0);
+    CHECK_EQ(items[0].run_count, 1);
+    unpark(1, 1);
+}
+
+Test(crew, a_push_wakes_one_if_its_loop_has_other_things_to_do, .init = setup_2, .fini = crew_teardown)
+{
+    park(1, 1);
+    worker_push(&sleepers[0].worker, &items[1].work);
+    push_from(0, &items[0]);
+    CHECK_EQ(wakes(), 1);
+    CHECK(sleeper_unpark(1));
+    CHECK(worker_search(&sleepers[1].worker));
+    CHECK_EQ(run_stealable(1), 0);
+    CHECK_EQ(items[0].run_count, 1);
+    CHECK_EQ(worker_run(&sleepers[0].worker), 0);
 }
 
 Test(crew, a_push_wakes_nobody_where_all_are_awake, .init = setup_4, .fini = crew_teardown)
@@ -148,6 +174,7 @@ Test(crew, who_steals_the_only_work_wakes_nobody, .init = setup_4, .fini = crew_
 {
     park(1, 3);
     push_from(0, &items[0]);
+    worker_call_on_ring(&sleepers[0].worker);
     CHECK(sleeper_unpark(1));
     CHECK(worker_search(&sleepers[1].worker));
     CHECK_EQ(wakes(), 1);

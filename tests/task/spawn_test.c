@@ -225,6 +225,39 @@ Test(spawn, wakes_nobody_for_the_only_work_of_a_loop, .timeout = 20)
     end();
 }
 
+static int end_at_once(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    return 0;
+}
+
+static int spawn_and_await(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    int status = 0;
+    for (int i = 0; i < 1000 && status == 0; i++) {
+        struct weft_task *task = spawn(weft_get_running_loop(), end_at_once, NULL);
+        status = weft_await(&task->future, NULL);
+        weft_task_unref(task);
+    }
+    return status;
+}
+
+Test(spawn, wakes_nobody_for_what_its_loop_runs_next, .timeout = 20)
+{
+    struct weft_loop_counters before, after;
+    struct weft_coro *coro;
+    struct weft_task *task;
+    begin();
+    CHECK_EQ(weft_runtime_get_counters(runtime, WEFT_RUNTIME_ALL, &before), 0);
+    CHECK_EQ(weft_fiber_new(spawn_and_await, NULL, NULL, &coro), 0);
+    CHECK_EQ(weft_loop_create_task_threadsafe(loop_at(1), coro, NULL, &task), 0);
+    CHECK_EQ(join(task), 0);
+    CHECK_EQ(weft_runtime_get_counters(runtime, WEFT_RUNTIME_ALL, &after), 0);
+    CHECK(after.summons - before.summons < 100);
+    end();
+}
+
 static int stay_home(void *arg, void **result_out)
 {
     (void)result_out;
