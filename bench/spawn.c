@@ -437,19 +437,29 @@ static int spawned_begins(void *arg, void **result_out)
     return 0;
 }
 
+static int nothing_more(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    return 0;
+}
+
+/* Two, since for a single one, which the loop runs as the step ends, nobody is woken. */
 static int give_fibers(void *arg, void **result_out)
 {
     struct latency *latency = arg;
     (void)result_out;
     for (int i = 0; i < SAMPLES; i++) {
-        struct weft_task *task;
+        struct weft_task *task, *other;
         pause_before(latency);
         struct sample sample = sample_now();
         must(weft_loop_spawn_fiber(weft_get_running_loop(), spawned_begins, &sample, &task));
+        must(weft_loop_spawn_fiber(weft_get_running_loop(), nothing_more, NULL, &other));
         while (is_worth_waiting(&sample))
             weft_atomic_pause();
         must(weft_await(&task->future, NULL));
+        must(weft_await(&other->future, NULL));
         weft_task_unref(task);
+        weft_task_unref(other);
         latency_add(latency, &sample);
     }
     return 0;
