@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -131,8 +132,17 @@ extern uint64_t fiber_room_count(void) __attribute__((weak));
 /* lib/task's: job stacks that fibers, stolen jobs and queued assist items have. */
 extern uint64_t jobs_live_count(void) __attribute__((weak));
 
+/* An executor's thread lets go of a loop a moment after it has completed what the test waited for: it is given that moment. */
+static void await_last_loop(void)
+{
+    const struct timespec moment = {0, 1000000};
+    for (int i = 0; i < 2000 && loop_live_count != NULL && loop_live_count() != 0; i++)
+        (void)nanosleep(&moment, NULL);
+}
+
 static void check_loops(void)
 {
+    await_last_loop();
     if (loop_unfinished_count != NULL && loop_unfinished_count() != 0)
         test_fail("at the end", 0, "a loop closed over operations that did not come home");
     if (loop_live_count != NULL && loop_live_count() != 0)
