@@ -23,11 +23,12 @@ static struct weft_runtime *runtime;
 static const struct weft_context_var walker_var = WEFT_CONTEXT_VAR("walker", NULL);
 static _Thread_local uint32_t own_index;
 
-/* As the library's own are read: a call that the compiler must make each time. */
+/* A call that the compiler must make each time, and whose result it does not know: clang takes the address for a constant otherwise. */
 static __attribute__((noinline)) uint32_t *find_own_index(void)
 {
-    __asm__ volatile("");
-    return &own_index;
+    uint32_t *index = &own_index;
+    __asm__ volatile("" : "+r"(index));
+    return index;
 }
 
 struct walker {
