@@ -26,7 +26,8 @@
  *
  * A join is a suspension point. Between any two calls of this header the loop that runs the fiber may have served others, so that a
  * computation holds no I/O up, and a stealable fiber may have moved to another loop (see weft_loop_spawn() for what it promises).
- * A cancellation reaches stolen jobs too; the join waits for them all the same, and the task is told at its next await.
+ * A cancellation that is due at a join, or comes while it waits, reaches the stolen job too; the join waits for it all the same, and the
+ * task is told at its next await. One that another await has delivered is the task's own to pass on.
  *
  * When a stack of jobs is full a fork runs its job at once. Nothing here aborts.
  */

@@ -90,6 +90,8 @@ static void print_services(FILE *out, const struct results *results, const struc
             "max", style->plain);
     print_service(out, "serving", &results->serving, style);
     print_service(out, "and computing", &results->computing, style);
+    fprintf(out, "%s  wrk asks again at once, and on the same processors; bench/latency.c asks at a steady rate%s\n", style->dim,
+            style->plain);
     fputc('\n', out);
 }
 
