@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { LOOPS = 2, ROUNDS = 5, IDLE_NS_MAX = 30000000 };
+enum { LOOPS = 2, ROUNDS = 5, IDLE_NS_MAX = 10000000 };
 
 /* ---- computing ---------------------------------------------------------------------------------------------------------------- */
 
