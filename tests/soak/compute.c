@@ -19,6 +19,8 @@ enum {
     REST_MAX_NS = 400000,
     STRAYS = 8,
     PAUSE_MAX_NS = 4000000,
+    BURST = 64,
+    BURST_LARGE = 2,
     OPEN_MAX = 16, /* of a lane: more would only wait, and be memory that rises with the load of the machine */
 };
 
@@ -91,14 +93,14 @@ static int computation_ended(struct weft_future *future, void *arg)
     return 0;
 }
 
-static int computation_start(struct lane *lane, struct weft_task **task_out)
+static int computation_start(struct lane *lane, uint32_t count, struct weft_task **task_out)
 {
     struct computation *computation = weft_calloc(1, sizeof(*computation));
     if (computation == NULL)
         return -ENOMEM;
     computation->lane = lane;
     computation->first = (uint32_t)lane_between(lane, 0, 1 << 20);
-    computation->count = (uint32_t)lane_between(lane, 1, lane_once_in(lane, 256) ? LARGE_MAX : SMALL_MAX);
+    computation->count = count;
     int status = weft_job_start(lane->loop, compute, computation, task_out);
     if (status < 0) {
         weft_free(computation);
@@ -117,7 +119,8 @@ void compute_start(struct lane *lane)
         (void)weft_task_cancel(*task, "the soak test's whim");
     weft_task_unref(*task);
     *task = NULL;
-    lane_expect(lane, computation_start(lane, task), "a computation's start");
+    uint32_t count = (uint32_t)lane_between(lane, 1, lane_once_in(lane, 256) ? LARGE_MAX : SMALL_MAX);
+    lane_expect(lane, computation_start(lane, count, task), "a computation's start");
 }
 
 /* ---- strays --------------------------------------------------------------------------------------------------------------------- */
@@ -165,10 +168,21 @@ static void stray_end(struct lane *lane, struct weft_task *task)
 
 /* ---- the actors ----------------------------------------------------------------------------------------------------------------- */
 
+/* Far more at once than there are later, so that the loops' pools of stacks are as large in the warm-up as they will ever be. */
+static void burst(struct lane *lane)
+{
+    for (int i = 0; i < BURST; i++) {
+        struct weft_task *task = NULL;
+        lane_expect(lane, computation_start(lane, i < BURST_LARGE ? LARGE_MAX : SMALL_MAX, &task), "a computation of the burst");
+        weft_task_unref(task);
+    }
+}
+
 int compute_sums(void *arg, void **result_out)
 {
     struct lane *lane = arg;
     (void)result_out;
+    burst(lane);
     while (!soak_is_over(lane->soak)) {
         compute_start(lane);
         lane_expect(lane, lane_pause(lane, PAUSE_MAX_NS), "the pause of the sums");
