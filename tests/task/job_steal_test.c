@@ -7,17 +7,9 @@
 #include <errno.h>
 
 #include "lib/task/fiber.h"
-#include "lib/task/job.h"
 #include "tests/runtime/fixture.h"
 #include "tests/support/wait.h"
 #include "weft/context.h"
-
-static void no_job_stack_is_left(void)
-{
-    CHECK_EQ(jobs_live_count(), 0);
-}
-
-TEST_FINI(no_job_stack_is_left)
 
 static int run_on(uint32_t loops, weft_fiber_fn *fn, void *arg)
 {

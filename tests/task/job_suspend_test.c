@@ -9,31 +9,6 @@
 #include "tests/task/scene.h"
 #include "weft/context.h"
 
-static void no_job_stack_is_left(void)
-{
-    CHECK_EQ(jobs_live_count(), 0);
-}
-
-TEST_FINI(no_job_stack_is_left)
-
-/* Run `fn(arg)` in a fiber with the largest stack on a loop with virtual time, which is dropped. */
-static int run_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
-{
-    struct weft_task *task;
-    CHECK_EQ(weft_job_start(loop, fn, arg, &task), 0);
-    int status = weft_loop_run_until_complete(loop, &task->future, NULL);
-    weft_task_unref(task);
-    return status;
-}
-
-static int run(weft_fiber_fn *fn, void *arg)
-{
-    struct weft_loop *loop = scene_sim_loop();
-    int status = run_on(loop, fn, arg);
-    scene_drop(loop);
-    return status;
-}
-
 /* ---- suspending in the middle ------------------------------------------------------------------------------------------------------- */
 
 static struct weft_task *job_task;
@@ -67,7 +42,7 @@ static int fork_and_sleep(void *arg, void **result_out)
 
 Test(job_suspend, is_run_by_the_loop_while_its_owner_sleeps, .timeout = 10)
 {
-    CHECK_EQ(run(fork_and_sleep, NULL), 0);
+    CHECK_EQ(scene_run_job(fork_and_sleep, NULL), 0);
 }
 
 static int fork_and_join(void *arg, void **result_out)
@@ -84,7 +59,7 @@ static int fork_and_join(void *arg, void **result_out)
 
 Test(job_suspend, is_its_caller_unless_stolen, .timeout = 10)
 {
-    CHECK_EQ(run(fork_and_join, NULL), 0);
+    CHECK_EQ(scene_run_job(fork_and_join, NULL), 0);
 }
 
 static int sleep_long(void *arg)
@@ -110,7 +85,7 @@ static int join_who_sleeps(void *arg, void **result_out)
 Test(job_suspend, is_waited_for_while_its_thief_sleeps, .timeout = 10)
 {
     int64_t delay_ns = 5 * MILLISECOND;
-    CHECK_EQ(run(join_who_sleeps, &delay_ns), 0);
+    CHECK_EQ(scene_run_job(join_who_sleeps, &delay_ns), 0);
     CHECK_STR(notes(), "asleep joins awake joined");
 }
 
@@ -158,7 +133,7 @@ static int cancelled_before_join(void *arg, void **result_out)
 Test(job_suspend, is_reached_by_a_cancel_from_before_the_join, .timeout = 10)
 {
     int64_t delay_ns = SECOND;
-    CHECK_EQ(run(cancelled_before_join, &delay_ns), -ECANCELED);
+    CHECK_EQ(scene_run_job(cancelled_before_join, &delay_ns), -ECANCELED);
     CHECK_STR(notes(), "asleep ECANCELED");
 }
 
@@ -197,7 +172,7 @@ static int join_what_has_not_begun(void *arg, void **result_out)
 Test(job_suspend, is_reached_by_a_cancel_that_comes_before_its_thief_begins_it, .timeout = 10)
 {
     int64_t delay_ns = SECOND;
-    CHECK_EQ(run(join_what_has_not_begun, &delay_ns), -ECANCELED);
+    CHECK_EQ(scene_run_job(join_what_has_not_begun, &delay_ns), -ECANCELED);
     CHECK_STR(notes(), "asleep ECANCELED");
 }
 
@@ -224,7 +199,7 @@ static int many_who_sleep(void *arg, void **result_out)
 
 Test(job_suspend, sleeps_beside_its_siblings, .timeout = 10)
 {
-    CHECK_EQ(run(many_who_sleep, NULL), 0);
+    CHECK_EQ(scene_run_job(many_who_sleep, NULL), 0);
 }
 
 /* ---- a long computation and its loop ------------------------------------------------------------------------------------------------ */
@@ -273,7 +248,7 @@ static int ticks_during_fib(struct weft_loop *loop)
     bool is_over = false;
     struct ticker ticker = {loop, &is_over, 0};
     CHECK_EQ(weft_loop_call_soon(loop, tick_on, &ticker, NULL, NULL), 0);
-    CHECK_EQ(run_on(loop, long_fib, &is_over), 0);
+    CHECK_EQ(scene_run_job_on(loop, long_fib, &is_over), 0);
     scene_turn(loop);
     scene_drop(loop);
     return ticker.count;
@@ -303,7 +278,7 @@ static int leaves_forks_open(void *arg, void **result_out)
 Test(job_suspend, is_reported_if_its_fiber_ends_without_a_join, .timeout = 10)
 {
     struct weft_loop *loop = scene_sim_loop();
-    CHECK_EQ(run_on(loop, leaves_forks_open, NULL), 0);
+    CHECK_EQ(scene_run_job_on(loop, leaves_forks_open, NULL), 0);
     CHECK_STR(notes(), "asleep awake");
     CHECK_EQ(scene_reports(), 1);
     CHECK_EQ(scene_report_status(), WEFT_EUNJOINED);

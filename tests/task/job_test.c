@@ -5,35 +5,9 @@
 
 #include <signal.h>
 
-#include "lib/task/job.h"
 #include "tests/support/oom.h"
 #include "tests/task/scene.h"
 #include "weft/step.h"
-
-static void no_job_stack_is_left(void)
-{
-    CHECK_EQ(jobs_live_count(), 0);
-}
-
-TEST_FINI(no_job_stack_is_left)
-
-/* Run `fn(arg)` in a fiber with the largest stack on a loop with virtual time, which is dropped. */
-static int run_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
-{
-    struct weft_task *task;
-    CHECK_EQ(weft_job_start(loop, fn, arg, &task), 0);
-    int status = weft_loop_run_until_complete(loop, &task->future, NULL);
-    weft_task_unref(task);
-    return status;
-}
-
-static int run(weft_fiber_fn *fn, void *arg)
-{
-    struct weft_loop *loop = scene_sim_loop();
-    int status = run_on(loop, fn, arg);
-    scene_drop(loop);
-    return status;
-}
 
 /* ---- typed ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -59,14 +33,14 @@ static int fib_fiber(void *arg, void **result_out)
 Test(job, computes_what_a_function_would, .timeout = 10)
 {
     int n = 21;
-    CHECK_EQ(run(fib_fiber, &n), 0);
+    CHECK_EQ(scene_run_job(fib_fiber, &n), 0);
 }
 
 Test(job, runs_on_a_loop_of_the_kernel_too, .timeout = 10)
 {
     struct weft_loop *loop = scene_epoll_loop();
     int n = 21;
-    CHECK_EQ(run_on(loop, fib_fiber, &n), 0);
+    CHECK_EQ(scene_run_job_on(loop, fib_fiber, &n), 0);
     scene_drop(loop);
 }
 
@@ -108,7 +82,7 @@ static int add_fiber(void *arg, void **result_out)
 
 Test(job, takes_and_gives_structs, .timeout = 10)
 {
-    CHECK_EQ(run(add_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(add_fiber, NULL), 0);
 }
 
 WEFT_JOB(int, count_down, int, left)
@@ -143,7 +117,7 @@ static int fork_many_fiber(void *arg, void **result_out)
 
 Test(job, runs_at_once_what_the_stack_has_no_room_for, .timeout = 10)
 {
-    CHECK_EQ(run(fork_many_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(fork_many_fiber, NULL), 0);
 }
 
 static int count_down_fiber(void *arg, void **result_out)
@@ -157,7 +131,7 @@ static int count_down_fiber(void *arg, void **result_out)
 
 Test(job, joins_from_a_deep_recursion, .timeout = 10)
 {
-    CHECK_EQ(run(count_down_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(count_down_fiber, NULL), 0);
 }
 
 /* Each level keeps a fork open while it goes deeper, until the stack is full and beyond. */
@@ -181,7 +155,7 @@ static int deepen_fiber(void *arg, void **result_out)
 
 Test(job, fills_its_stack_by_recursion, .timeout = 10)
 {
-    CHECK_EQ(run(deepen_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(deepen_fiber, NULL), 0);
 }
 
 /* ---- any function ----------------------------------------------------------------------------------------------------------------- */
@@ -212,7 +186,7 @@ static int tree_fiber(void *arg, void **result_out)
 Test(job, forks_any_function, .timeout = 10)
 {
     int depth = 10;
-    CHECK_EQ(run(tree_fiber, &depth), 0);
+    CHECK_EQ(scene_run_job(tree_fiber, &depth), 0);
 }
 
 static int many_any_fiber(void *arg, void **result_out)
@@ -233,7 +207,7 @@ static int many_any_fiber(void *arg, void **result_out)
 
 Test(job, forks_more_functions_than_fit, .timeout = 10)
 {
-    CHECK_EQ(run(many_any_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(many_any_fiber, NULL), 0);
 }
 
 /* A typed job that forks any function between its own forks: all share one order. */
@@ -262,7 +236,7 @@ static int mixed_fiber(void *arg, void **result_out)
 
 Test(job, mixes_typed_jobs_and_any_function, .timeout = 10)
 {
-    CHECK_EQ(run(mixed_fiber, NULL), 0);
+    CHECK_EQ(scene_run_job(mixed_fiber, NULL), 0);
 }
 
 /* ---- bad use ------------------------------------------------------------------------------------------------------------------------ */
@@ -291,7 +265,7 @@ static int refusals(void *arg, void **result_out)
 
 Test(job, refuses_bad_use, .timeout = 10)
 {
-    CHECK_EQ(run(refusals, NULL), 0);
+    CHECK_EQ(scene_run_job(refusals, NULL), 0);
 }
 
 static int join_it(void *arg, void **result_out)
@@ -316,7 +290,7 @@ static int join_elsewhere(void *arg, void **result_out)
 Test(job, is_joined_by_its_own_fiber_only, .timeout = 10)
 {
     struct weft_loop *loop = scene_sim_loop();
-    CHECK_EQ(run_on(loop, join_elsewhere, loop), 0);
+    CHECK_EQ(scene_run_job_on(loop, join_elsewhere, loop), 0);
     scene_drop(loop);
 }
 
@@ -372,7 +346,7 @@ Test(job, says_that_there_is_no_memory, .timeout = 10)
 {
     int refused = 0;
     oom_install();
-    CHECK_EQ(run(fork_without_memory, &refused), 0);
+    CHECK_EQ(scene_run_job(fork_without_memory, &refused), 0);
     CHECK_EQ(refused, 2);
 }
 
@@ -404,7 +378,7 @@ Test(job, is_run_by_its_owner_if_a_thief_has_no_memory, .timeout = 10)
     struct weft_future *future = scene_future(loop);
     oom_install();
     CHECK_EQ(weft_loop_call_later(loop, MILLISECOND, complete, future, NULL), 0);
-    CHECK_EQ(run_on(loop, sleep_without_memory, future), 0);
+    CHECK_EQ(scene_run_job_on(loop, sleep_without_memory, future), 0);
     weft_future_unref(future);
     scene_drop(loop);
 }
@@ -490,7 +464,7 @@ static int open_fiber(void *arg, void **result_out)
 
 Test(job, asserts_that_a_body_joins_its_forks, .timeout = 10, .signal = SIGABRT)
 {
-    (void)run(open_fiber, NULL);
+    (void)scene_run_job(open_fiber, NULL);
 }
 
 static int do_nothing(void *arg)
@@ -515,7 +489,7 @@ static int forks_only_fiber(void *arg, void **result_out)
 
 Test(job, asserts_that_a_function_joins_its_forks, .timeout = 10, .signal = SIGABRT)
 {
-    (void)run(forks_only_fiber, NULL);
+    (void)scene_run_job(forks_only_fiber, NULL);
 }
 
 WEFT_JOB(long, joins_another, int, n)
@@ -533,7 +507,7 @@ static int joins_another_fiber(void *arg, void **result_out)
 
 Test(job, asserts_that_a_join_is_of_the_job_forked, .timeout = 10, .signal = SIGABRT)
 {
-    (void)run(joins_another_fiber, NULL);
+    (void)scene_run_job(joins_another_fiber, NULL);
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include "lib/task/task.h"
 #include "tests/support/wait.h"
 #include "weft/atomic.h"
+#include "weft/job.h"
 
 static char journal[4096];
 static bool is_journal_read;
@@ -176,4 +177,21 @@ uint32_t scene_random(uint64_t *seed)
     *seed ^= *seed << 25;
     *seed ^= *seed >> 27;
     return (uint32_t)((*seed * UINT64_C(0x2545f4914f6cdd1d)) >> 32);
+}
+
+int scene_run_job_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg)
+{
+    struct weft_task *task;
+    CHECK_EQ(weft_job_start(loop, fn, arg, &task), 0);
+    int status = weft_loop_run_until_complete(loop, &task->future, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
+int scene_run_job(weft_fiber_fn *fn, void *arg)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    int status = scene_run_job_on(loop, fn, arg);
+    scene_drop(loop);
+    return status;
 }

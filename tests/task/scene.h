@@ -79,4 +79,8 @@ uint32_t scene_random(uint64_t *seed);
 #define SCENE_TSAN 0
 #endif
 
+/* Run `fn(arg)` as a job on `loop`, which nobody runs yet, until it ends; and on a loop with virtual time, which is dropped. */
+int scene_run_job_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg);
+int scene_run_job(weft_fiber_fn *fn, void *arg);
+
 #endif
