@@ -17,7 +17,7 @@ ROOMS = {
 PUBLIC_HEADERS = {
     "base": ["atomic", "context", "memory", "status", "work"],
     "poll/operation": ["operation"],
-    "poll": ["poller"],
+    "poll": ["poller", "sim"],
     "loop": ["loop", "timer"],
     "lockfree": ["job_stack"],
     "task": ["coro", "executor", "fiber", "future", "gather", "group", "job", "step", "task"],
