@@ -18,6 +18,8 @@
 #define FIBER_ASAN 1
 #elif __has_feature(thread_sanitizer)
 #define FIBER_TSAN 1
+#elif __has_feature(memory_sanitizer)
+#define FIBER_MSAN 1
 #endif
 #endif
 
@@ -28,6 +30,8 @@
 #include <sanitizer/lsan_interface.h>
 #elif defined(FIBER_TSAN)
 #include <sanitizer/tsan_interface.h>
+#elif defined(FIBER_MSAN)
+#include <sanitizer/msan_interface.h>
 #endif
 
 #if defined(WEFT_VALGRIND)
@@ -108,6 +112,9 @@ FIBER_HOOK void fiber_shadow_exit_to(const struct fiber_shadow *to)
 {
 #if defined(FIBER_TSAN)
     __tsan_switch_to_fiber(to->fiber, 0);
+#elif defined(FIBER_MSAN)
+    __msan_unpoison_param(1); /* a fiber's entry is called from assembly, which does not say that its argument has a value */
+    (void)to;
 #else
     (void)to;
 #endif

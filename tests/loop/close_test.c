@@ -6,11 +6,7 @@
 #include "tests/loop/spy.h"
 #include "tests/support/wait.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(WEFT_TEST_PLAIN)
-enum { ROUNDS = 200 };
-#else
-enum { ROUNDS = 300 };
-#endif
+enum { ROUNDS = TEST_IS_SLOW ? 200 : 300 };
 
 struct rivals {
     struct weft_loop *loop;

@@ -8,11 +8,7 @@
 
 #include "tests/loop/spy.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(WEFT_TEST_PLAIN)
-enum { ROUNDS = 100000 };
-#else
-enum { ROUNDS = 1000000 };
-#endif
+enum { ROUNDS = TEST_IS_SLOW ? 100000 : 1000000 };
 
 enum { TIMERS_MAX = 1000 };
 

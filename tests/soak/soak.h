@@ -20,24 +20,13 @@
 #include <stdint.h>
 
 #include "lib/base/random.h"
+#include "tests/support/sanitizer.h"
 #include "weft/atomic.h"
 
 struct weft_loop;
 struct weft_runtime;
 struct weft_server;
 struct weft_task;
-
-/* A sanitizer keeps what was freed: whether memory is flat is not asked there. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED true
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED false
-#endif
 
 enum { SOAK_LANES = 4, SOAK_COMPUTING = 8 };
 

@@ -17,7 +17,7 @@
 #include "weft/context.h"
 #include "weft/runtime.h"
 
-enum { LOOPS = 4, WALKERS = 3, ROUNDS = SCENE_TSAN || SCENE_ASAN ? 300 : 2000, HOPS = 8 * ROUNDS };
+enum { LOOPS = 4, WALKERS = 3, ROUNDS = TEST_IS_SLOW ? 300 : 2000, HOPS = 8 * ROUNDS };
 
 static struct weft_runtime *runtime;
 static const struct weft_context_var walker_var = WEFT_CONTEXT_VAR("walker", NULL);

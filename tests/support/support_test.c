@@ -93,7 +93,7 @@ Test(support, lets_a_descriptor_stay_when_told, .timeout = 5)
     CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if TEST_ASAN
 
 static void *volatile hidden;
 

@@ -1,4 +1,4 @@
-"""weft_test: a Criterion program, or under --config=tsan the same bodies with the plain main."""
+"""weft_test: a Criterion program, or the same bodies with the plain main where Criterion is not."""
 
 load("//tools:layer.bzl", "weft_copts")
 

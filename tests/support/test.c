@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if TEST_ASAN
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -95,7 +95,7 @@ int test_descriptor_count(void)
     return count;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if TEST_ASAN
 
 static int is_checking_leaks;
 

@@ -6,9 +6,9 @@
  *         CHECK_EQ(deque_count(&deque), 3);
  *     }
  *
- * Normally Criterion runs it. Criterion cannot start under ThreadSanitizer, so there (WEFT_TEST_PLAIN) the same body runs under the
- * main of plain.c. Either way each test has a process of its own. A check that fails ends that process from whatever thread or fiber
- * it is on, so nothing unwinds and nothing runs after it.
+ * Normally Criterion runs it. It cannot start under ThreadSanitizer, MemorySanitizer does not know it, and there is none for other
+ * machines: there (WEFT_TEST_PLAIN) the same body runs under the main of plain.c. Either way each test has a process of its own. A
+ * check that fails ends that process from whatever thread or fiber it is on, so nothing unwinds and nothing runs after it.
  *
  * When a body has returned, the functions given to test_fini() are called. Then, of what the program links, there may be no task
  * registered, no loop (which every handle, future and transport holds), no operation under way and no stack in use; and the test must
@@ -19,6 +19,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "tests/support/sanitizer.h"
 
 #if defined(WEFT_TEST_PLAIN)
 #include "tests/support/plain.h"

@@ -7,7 +7,7 @@
 #include "tests/task/scene.h"
 #include "weft/step.h"
 
-enum { LINKS = SCENE_TSAN || SCENE_ASAN ? 5000 : 50000 };
+enum { LINKS = TEST_IS_SLOW ? 5000 : 50000 };
 
 static struct weft_task *links[LINKS];
 static int ended;

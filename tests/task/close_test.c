@@ -115,7 +115,7 @@ Test(close, lets_go_tasks_that_wait_for_each_other, .timeout = 5)
 
 /* ---- against other threads -------------------------------------------------------------------------------------------------------- */
 
-enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 300 : 3000, EACH = 8 };
+enum { ROUNDS = TEST_IS_SLOW ? 300 : 3000, EACH = 8 };
 
 static struct {
     struct weft_loop *loop;

@@ -242,7 +242,7 @@ static int never_listen(void *arg, void **result_out)
 /* Its stack and what is known about it stay, since somebody may point into it. */
 Test(closing_fiber, that_does_not_listen_is_given_up, .timeout = 5)
 {
-#if SCENE_ASAN
+#if TEST_ASAN
     extern void __lsan_disable(void);
     __lsan_disable();
 #endif

@@ -12,13 +12,13 @@
 
 /* Under a sanitizer a stack costs many times its pages. */
 enum {
-    ALIVE_MAX = SCENE_TSAN   ? 500
-                : SCENE_ASAN ? 5000
-                             : 100000,
+    ALIVE_MAX = TEST_TSAN   ? 500
+                : TEST_ASAN ? 5000
+                            : 100000,
     PROTECTED_MAX = 20000, /* where each guard costs mappings, of which a process may have 65,530 */
-    SERIAL = SCENE_TSAN   ? 5000
-             : SCENE_ASAN ? 20000
-                          : 500000,
+    SERIAL = TEST_TSAN   ? 5000
+             : TEST_ASAN ? 20000
+                         : 500000,
 };
 
 static struct weft_task *tasks[ALIVE_MAX];
@@ -98,7 +98,7 @@ Test(fiber_many, live_at_once_and_leave_nothing, .timeout = 60)
     printf("%d fibers alive at once, guards: %s, resident bytes each: %zu, after: %zu\n", count, stack_guard_name(guard),
            (first - before) / (size_t)count, after > before ? (after - before) / (size_t)count : 0);
     CHECK(second < first + first / 10);
-    if (!SCENE_TSAN && !SCENE_ASAN) {
+    if (!TEST_SANITIZED) {
         CHECK((first - before) / (size_t)count < 8192); /* two pages: the one that it ran on, and the rest */
         CHECK(after < before + (first - before) / 4);   /* the stacks have gone; the allocator may keep some of the tasks */
     }
@@ -122,7 +122,7 @@ Test(fiber_many, after_each_other_need_the_memory_of_one, .timeout = 60)
             before = resident_bytes();
     }
     CHECK_EQ(ended, SERIAL);
-    if (!SCENE_TSAN && !SCENE_ASAN)
+    if (!TEST_SANITIZED)
         CHECK(resident_bytes() < before + ((size_t)1 << 20));
     scene_drop(loop);
 }

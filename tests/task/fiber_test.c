@@ -362,7 +362,7 @@ static void dig_on(enum weft_stack_class stack, size_t bytes)
 {
     struct weft_loop *loop = scene_sim_loop();
     struct weft_fiber_options options = WEFT_FIBER_OPTIONS;
-    struct depth depth = {bytes / (SCENE_ASAN || SCENE_TSAN ? 2 : 1), 0}; /* frames are larger under a sanitizer */
+    struct depth depth = {bytes / (TEST_SANITIZED ? 2 : 1), 0}; /* frames are larger under a sanitizer */
     struct weft_coro *coro;
     struct weft_task *task;
     options.stack = stack;

@@ -14,7 +14,7 @@
 enum {
     RACERS = 3,
     LOOPS = 2,
-    ROW = SCENE_TSAN || SCENE_ASAN ? 2000 : 20000,
+    ROW = TEST_IS_SLOW ? 2000 : 20000,
 };
 
 static struct scene_thread loops[LOOPS];

@@ -320,7 +320,7 @@ Test(gather, without_memory_hangs_on_nobody, .timeout = 5)
 
 /* ---- children of other loops -------------------------------------------------------------------------------------------------------- */
 
-enum { LOOPS = 3, ROUNDS = SCENE_TSAN || SCENE_ASAN ? 100 : 1000, EACH = 16 };
+enum { LOOPS = 3, ROUNDS = TEST_IS_SLOW ? 100 : 1000, EACH = 16 };
 
 static struct scene_thread threads[LOOPS];
 

@@ -7,7 +7,7 @@
 #include "weft/job.h"
 #include "weft/runtime.h"
 
-enum { ROUNDS = SCENE_TSAN || SCENE_ASAN ? 10 : 30 };
+enum { ROUNDS = TEST_IS_SLOW ? 10 : 30 };
 
 struct computation {
     const struct workload *workload;
@@ -80,7 +80,7 @@ Test(job_workloads, are_right_on_four_loops, .timeout = 60)
 }
 
 /* A stack of jobs that is full again and again, and 1,500 levels of calls between; and the size that its paper gives. */
-Test(job_workloads, binomial_tree_has_its_published_size, .timeout = 60, .disabled = SCENE_TSAN || SCENE_ASAN)
+Test(job_workloads, binomial_tree_has_its_published_size, .timeout = 60, .disabled = TEST_IS_SLOW)
 {
     struct weft_runtime *runtime = start_runtime(2);
     CHECK_EQ(compute_as_jobs(runtime, &uts_binomial_workload, uts_binomial_workload.size), uts_binomial_workload.expected);

@@ -64,20 +64,9 @@ void scene_thread_stop(struct scene_thread *thread);
 /* xorshift64*; the seed is not 0. */
 uint32_t scene_random(uint64_t *seed);
 
-/* Which sanitizer watches, for tests that take fewer rounds under one. */
-#if defined(__SANITIZE_ADDRESS__)
-#define SCENE_ASAN 1
-#else
-#define SCENE_ASAN 0
-#endif
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SCENE_TSAN 1
-#endif
-#endif
-#if !defined(SCENE_TSAN)
-#define SCENE_TSAN 0
-#endif
+/* Old names of two of tests/support/sanitizer.h. */
+#define SCENE_ASAN TEST_ASAN
+#define SCENE_TSAN TEST_TSAN
 
 /* Run `fn(arg)` as a job on `loop`, which nobody runs yet, until it ends; and on a loop with virtual time, which is dropped. */
 int scene_run_job_on(struct weft_loop *loop, weft_fiber_fn *fn, void *arg);

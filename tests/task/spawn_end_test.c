@@ -15,7 +15,7 @@
 #include "weft/runtime.h"
 #include "weft/step.h"
 
-enum { LOOPS = 4, FIBERS = 32, ROUNDS = SCENE_TSAN || SCENE_ASAN ? 40 : 200, WAIT_MS = 10000 };
+enum { LOOPS = 4, FIBERS = 32, ROUNDS = TEST_IS_SLOW ? 40 : 200, WAIT_MS = 10000 };
 
 static struct weft_runtime *runtime;
 static uint32_t begun_count, ended_count; /* of bodies; atomic */

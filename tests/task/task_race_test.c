@@ -14,10 +14,10 @@
 
 enum {
     LOOPS = 2,
-    TASKS = SCENE_TSAN || SCENE_ASAN ? 200 : 1000,
-    ROUNDS = SCENE_TSAN || SCENE_ASAN ? 10 : 40,
+    TASKS = TEST_IS_SLOW ? 200 : 1000,
+    ROUNDS = TEST_IS_SLOW ? 10 : 40,
     STAYING = 100, /* tasks that are there all the time */
-    WALKS = SCENE_TSAN || SCENE_ASAN ? 200 : 1000,
+    WALKS = TEST_IS_SLOW ? 200 : 1000,
 };
 
 static struct scene_thread loops[LOOPS];
