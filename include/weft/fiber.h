@@ -22,6 +22,10 @@
 #ifndef WEFT_FIBER_H
 #define WEFT_FIBER_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "weft/coro.h"
 #include "weft/task.h"
 
@@ -147,6 +151,60 @@ int weft_wait_for(struct weft_future *future, int64_t timeout_ns, void **value_o
  * returns: 0; -ENOMEM; -EINVAL; WEFT_ECLOSED; WEFT_EWRONGTHREAD
  */
 int weft_loop_sleep(struct weft_loop *loop, int64_t delay_ns, struct weft_future **future_out);
+
+/* ---- stacks that are too small ------------------------------------------------------------------------------------------------ */
+
+/* What ran off the stack of a fiber; all is borrowed for the call. */
+struct weft_stack_overflow {
+    size_t size;           /* sizeof(struct weft_stack_overflow) as the library knew it */
+    const void *address;   /* that was touched: within the 64 KiB below the stack, or above it */
+    size_t stack_bytes;    /* of the stack's class */
+    bool is_above;         /* it was left past its top, as by a copy too long into a local array */
+    uint64_t task_id;      /* of the task that runs there, see weft_task_from_id(); 0 if it is not registered */
+    const char *task_name; /* NULL if no task runs there */
+};
+
+/*
+ * Hear of an overflow. It is called from a signal handler, on a signal stack of at least 8 KiB, in the middle of whatever was going on: only
+ * what is async-signal-safe may be called, of this library nothing. When it returns the signal goes on to who handled it before.
+ *
+ * thread:  the one that ran off the stack
+ */
+typedef void weft_stack_overflow_fn(const struct weft_stack_overflow *overflow, void *arg);
+
+/*
+ * Install the handler that says which task has run off its stack. Without it a fiber that does so ends the process with a SIGSEGV, and
+ * nothing says why.
+ *
+ * SIGSEGV and SIGBUS are handled from then on, on signal stacks: each thread gets one (sigaltstack) as it next runs a fiber, or as it begins
+ * to take an executor's jobs, unless it has one of its own that is large enough, and keeps it until it ends. A fault in the guard next to
+ * the stack that runs there is told to `fn`, or by one line on standard error if that is NULL:
+ *
+ *     weft: stack overflow in task 12 "reader": 0x7f52c03bffe0 lies below its stack of 65536 bytes
+ *
+ * Then, and for every other fault at once, the handler that was installed before is called, with its mask, but on the signal stack; if there
+ * was none the process ends by the signal, and its core shows where. Faults on a thread's own stack are not told.
+ *
+ * The guard below a stack is 64 KiB wide. Code that skips more than that in one step, as a frame with a large array can if it was built
+ * without -fstack-clash-protection, is not caught; nor is a system call that is given an address in the guard: that fails with EFAULT. The
+ * guard above is the next stack's, so a fiber without a neighbour there has none.
+ *
+ * Installs are counted; only one of them may bring an `fn`, which the others use too. WEFT_RUNTIME_HANDLE_STACK_OVERFLOW does this for as
+ * long as a runtime lives.
+ *
+ * thread:  any
+ * memory:  arg stays borrowed until the last weft_stack_overflow_remove()
+ * returns: 0; -EBUSY if there is an fn already
+ */
+int weft_stack_overflow_install(weft_stack_overflow_fn *fn, void *arg);
+
+/*
+ * Undo one install. With the last one the handlers from before are put back; where somebody has installed another one since, that stays, and
+ * ours, below it, only hands on. Signal stacks stay until their threads end.
+ *
+ * thread:  any
+ */
+void weft_stack_overflow_remove(void);
 
 #ifdef __cplusplus
 }

@@ -40,8 +40,9 @@ enum weft_runtime_driver {
     WEFT_DRIVER_SIM = 1,     /* the calling thread for all, in virtual time */
 };
 
-#define WEFT_RUNTIME_PIN_THREADS   1u /* bind each loop's thread to a processor; the thread of weft_runtime_run() is left alone */
-#define WEFT_RUNTIME_HANDLE_SIGINT 2u /* while main runs, the first SIGINT cancels it, the second ends the run at once */
+#define WEFT_RUNTIME_PIN_THREADS           1u /* bind each loop's thread to a processor; the thread of weft_runtime_run() is left alone */
+#define WEFT_RUNTIME_HANDLE_SIGINT         2u /* while main runs, the first SIGINT cancels it, the second ends the run at once */
+#define WEFT_RUNTIME_HANDLE_STACK_OVERFLOW 4u /* weft_stack_overflow_install() (weft/fiber.h) for as long as the runtime lives */
 
 /* How a runtime is made. Start with WEFT_RUNTIME_OPTIONS; zeros are defaults, also for fields that the caller's `size` leaves out. */
 struct weft_runtime_options {
@@ -80,7 +81,7 @@ struct weft_runtime_options {
  *
  * thread:  any
  * memory:  options are copied; kind and loop_options stay borrowed until the runtime is destroyed
- * returns: 0; -ENOMEM; -EINVAL; what weft_loop_new_options() returns
+ * returns: 0; -ENOMEM; -EINVAL; what weft_loop_new_options() and weft_stack_overflow_install() return
  */
 int weft_runtime_create(const struct weft_runtime_options *options, struct weft_runtime **runtime_out);
 

@@ -114,10 +114,20 @@ static int open_all(struct weft_runtime *runtime)
     return 0;
 }
 
+static int handle_overflows(struct weft_runtime *runtime)
+{
+    if ((runtime->options.flags & WEFT_RUNTIME_HANDLE_STACK_OVERFLOW) == 0)
+        return 0;
+    int status = weft_stack_overflow_install(NULL, NULL);
+    if (status < 0)
+        runtime->options.flags &= ~WEFT_RUNTIME_HANDLE_STACK_OVERFLOW; /* there is nothing to remove */
+    return status;
+}
+
 int runtime_create(const struct weft_runtime_options *options, const struct runtime_driver *driver, struct weft_runtime **runtime_out)
 {
     uint32_t count = options->loops == 0 ? (uint32_t)cpu_count_available(NULL) : options->loops;
-    const uint32_t known_flags = WEFT_RUNTIME_PIN_THREADS | WEFT_RUNTIME_HANDLE_SIGINT;
+    const uint32_t known_flags = WEFT_RUNTIME_PIN_THREADS | WEFT_RUNTIME_HANDLE_SIGINT | WEFT_RUNTIME_HANDLE_STACK_OVERFLOW;
     if (runtime_out == NULL || count > LOOPS_MAX || options->main_loop >= count || (options->flags & ~known_flags) != 0)
         return -EINVAL;
     struct weft_runtime *runtime = weft_calloc(1, sizeof(*runtime));
@@ -126,7 +136,9 @@ int runtime_create(const struct weft_runtime_options *options, const struct runt
     runtime->driver = driver;
     runtime->options = *options;
     runtime->loop_count = count;
-    int status = open_all(runtime);
+    int status = handle_overflows(runtime);
+    if (status == 0)
+        status = open_all(runtime);
     if (status < 0) {
         weft_runtime_destroy(runtime);
         return status;
@@ -170,6 +182,8 @@ void weft_runtime_destroy(struct weft_runtime *runtime)
     crew_unref(runtime->crew); /* the loops that others hold have theirs */
     weft_executor_unref(runtime->executor);
     runtime->driver->close(runtime);
+    if ((runtime->options.flags & WEFT_RUNTIME_HANDLE_STACK_OVERFLOW) != 0)
+        weft_stack_overflow_remove();
     weft_free(runtime->loops);
     weft_free(runtime);
 }

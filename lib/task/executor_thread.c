@@ -10,6 +10,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/task/executor_state.h"
+#include "lib/task/overflow.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
 
@@ -50,6 +51,7 @@ static void thread_body(void *arg)
     struct executor_thread *thread = arg;
     struct weft_executor *executor = thread->executor;
     struct executor_job *job;
+    overflow_cover_thread();
     pthread_mutex_lock(&executor->mutex);
     while ((job = next_job(executor)) != NULL) {
         pthread_mutex_unlock(&executor->mutex);

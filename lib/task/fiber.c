@@ -14,6 +14,7 @@
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
 #include "lib/task/job.h"
+#include "lib/task/overflow.h"
 #include "lib/task/stack.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
@@ -32,6 +33,7 @@ struct fiber_room {
     struct stack_pool pool;
     struct fiber_context thread_context; /* of the thread that runs the loop */
     pthread_t thread;
+    uint32_t overflow_epoch; /* for which the thread is covered */
     bool has_thread;
     bool is_closed; /* the loop is gone: stacks go back the remote way */
     struct fiber *current;
@@ -147,9 +149,12 @@ static struct fiber_context *context_here(struct fiber_room *room)
 {
     if (room->current != NULL)
         return &room->current->context;
-    if (!room->has_thread || !pthread_equal(room->thread, pthread_self())) {
+    uint32_t epoch = weft_atomic_load_relaxed(&overflow_epoch);
+    if (!room->has_thread || room->overflow_epoch != epoch || !pthread_equal(room->thread, pthread_self())) {
         fiber_context_init_thread(&room->thread_context);
+        overflow_cover_thread();
         room->thread = pthread_self();
+        room->overflow_epoch = epoch;
         room->has_thread = true;
     }
     return &room->thread_context;

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "lib/task/stack_map.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
 
@@ -139,6 +140,7 @@ static int slab_create(struct stack_pool *pool, struct stack_bin *bin, const str
     (void)pool->system->advise(base, slab_bytes(shape, slab->stack_count), MADV_NOHUGEPAGE);
     slab->base = base;
     slab->pool = pool;
+    stack_map_add(base, STACK_GUARD_BYTES, shape->bytes, slab->stack_count);
     bin->stack_count += slab->stack_count;
     slab_link(&bin->roomy, slab);
     return 0;
@@ -153,6 +155,7 @@ static void slab_destroy(struct stack_slab *slab, struct stack_bin *bin, const s
         fiber_shadow_unregister(stack->low, stack->bytes, stack->shadow_id);
     }
     bin->stack_count -= slab->stack_count;
+    stack_map_remove(slab->base);
     (void)slab->pool->system->unmap(slab->base, slab_bytes(shape, slab->stack_count));
     weft_free(slab);
 }

@@ -451,3 +451,10 @@ Test(bad_input, no_runtime, .timeout = 5)
     weft_runtime_destroy(runtime);
     CHECK_EQ(oom_live(), 0);
 }
+
+Test(bad_input, an_overflow_handler_without_a_function_writes_a_line, .timeout = 5)
+{
+    CHECK_EQ(weft_stack_overflow_install(NULL, NULL), 0);
+    weft_stack_overflow_remove();
+    IGNORES(weft_stack_overflow_remove());
+}
