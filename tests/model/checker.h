@@ -54,6 +54,7 @@ struct model {
     uint64_t random_runs; /* and so many runs with random priorities (PCT) after that */
     uint32_t steps_max;   /* atomic operations of one run, more is an error; 2,000 if 0 */
     bool may_leak;        /* memory that is left at the end is no error */
+    bool may_sleep;       /* nor are threads that sleep for ever: check() says whether somebody should have woken them */
 };
 
 /* A mutant that changes nothing, and why. `site` as --mutants prints it, its weakening included; the argument goes into the README. */
@@ -65,6 +66,8 @@ struct model_equivalent {
 struct model_suite {
     const struct model *models;
     size_t model_count;
+    const struct model *broken; /* variants with two steps swapped, which must be found to fail; may be NULL */
+    size_t broken_count;
     const char *owns[MODEL_OWNS_MAX]; /* path prefixes of the files, or "file.c:function", whose sites this program's mutants weaken */
     const struct model_equivalent *equivalent; /* ended by one without a site */
 };
