@@ -154,9 +154,10 @@ static size_t add_site(struct mutant *mutants, size_t count, struct model_site *
 static bool owns(const struct model_suite *suite, const struct model_site *site)
 {
     char function[256];
+    const char *file = strncmp(site->file, "./", 2) == 0 ? site->file + 2 : site->file;
     (void)snprintf(function, sizeof(function), "%s:%s", short_file(site->file), site->function);
     for (unsigned i = 0; i < MODEL_OWNS_MAX && suite->owns[i] != NULL; i++)
-        if (strcmp(suite->owns[i], function) == 0 || strncmp(site->file, suite->owns[i], strlen(suite->owns[i])) == 0)
+        if (strcmp(suite->owns[i], function) == 0 || strncmp(file, suite->owns[i], strlen(suite->owns[i])) == 0)
             return true;
     return false;
 }
