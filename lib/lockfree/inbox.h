@@ -271,7 +271,7 @@ static inline bool inbox_confirm_parked(struct inbox *inbox)
     struct weft_work *head = INBOX_HEAD_PARKED;
     /* Written though it stays the same, as in inbox_poke(). Release: the caller's flag. Pairs with the acquire in inbox_unpark(), also through
      * the push or poke that comes between, which is a read-modify-write. */
-    return weft_atomic_cas_acq_rel(&inbox->head, &head, INBOX_HEAD_PARKED);
+    return weft_atomic_cas_release(&inbox->head, &head, INBOX_HEAD_PARKED);
 }
 
 static inline bool inbox_reserve(struct inbox *inbox, uint64_t max)
