@@ -57,9 +57,11 @@ struct model_thread {
     struct clock acquirable; /* by relaxed loads before its next fence */
     struct clock acquirable_seen;
     struct clock trace;   /* dependencies of what it did, for partial-order reduction */
-    uint64_t writes_seen; /* writes of all threads at its last load, for pauses */
-    bool last_was_stale;
-    struct { /* a store that is late */
+    uint64_t writes;      /* its own */
+    uint64_t writes_seen; /* those of others at its first look since its last pause */
+    bool has_looked;      /* since then */
+    bool was_stale;       /* and something that it saw since then was outdated */
+    struct {              /* a store that is late */
         struct model_site *site;
         uintptr_t address;
         size_t size;
@@ -176,8 +178,8 @@ unsigned search_choose_thread(uint8_t enabled);
 /* Which of `count` values; 0 is the newest or the usual one. `is_load`: a choice that bounded search counts. */
 unsigned search_choose_value(unsigned count, bool is_load);
 
-/* `event` was done: remember what else could have been. */
-void search_note_race(const struct event *event);
+/* `event` is done, of which `past` was known before: remember what else could have been. */
+void search_note_race(const struct event *event, const struct clock *past);
 
 bool operations_depend(const struct operation *one, const struct operation *other);
 

@@ -12,23 +12,24 @@
 
 /* ---- atomics ------------------------------------------------------------------------------------------------------------------------- */
 
-/* A store that was held back comes behind the first atomic operation after it. */
+/* A store that was held back comes behind the first atomic operation after it, as a step of its own. */
 static void store_late(void)
 {
     struct model_thread *self = run_self();
     struct model_site *site = self->late.site;
     if (site == NULL)
         return;
+    struct operation operation = {.address = self->late.address, .size = (uint32_t)self->late.size, .is_write = true};
+    operation.is_seq_cst = site->order == MODEL_SEQ_CST;
     self->late.site = NULL;
-    weak_store(site, self->late.address, self->late.size, self->late.value, site->order);
+    run_step(&operation);
+    weak_store(site, operation.address, operation.size, self->late.value, site->order);
 }
 
 static void begin(struct model_site *site, const volatile void *ptr, size_t size, bool is_write, bool is_seq_cst)
 {
     uintptr_t address = (uintptr_t)ptr;
     struct operation operation = {.address = address, .size = (uint32_t)size, .is_write = is_write, .is_seq_cst = is_seq_cst};
-    if (run_self()->late.site != NULL)
-        operation.is_write = true; /* what comes with it */
     run_step(&operation);
     site->hits++;
     shadow_atomic(address, size, is_write);

@@ -14,6 +14,15 @@ MODEL_COPTS = [
     "tests/model/world.h",
 ]
 
+# The checker is one itself; and it knows one processor's stacks.
+NOT_UNDER_SANITIZERS = select({
+    "//tools:asan": ["//tools:incompatible"],
+    "//tools:tsan": ["//tools:incompatible"],
+    "//tools:msan": ["//tools:incompatible"],
+    "//tools:emulated": ["//tools:incompatible"],
+    "//conditions:default": [],
+})
+
 def model_test(name, srcs, lib, size = "small", copts = [], deps = [], tags = [], **kwargs):
     """A cc_test that searches models.
 
@@ -24,7 +33,7 @@ def model_test(name, srcs, lib, size = "small", copts = [], deps = [], tags = []
       size: as in cc_test
       copts: for all of them
       deps: as in cc_test
-      tags: as in cc_test; no sanitizer, the checker is one itself
+      tags: as in cc_test
       **kwargs: handed to cc_test
     """
     native.cc_test(
@@ -32,12 +41,13 @@ def model_test(name, srcs, lib, size = "small", copts = [], deps = [], tags = []
         srcs = srcs + lib + ["//lib/base:memory.c"],
         copts = weft_copts(srcs) + MODEL_COPTS + copts,
         size = size,
-        tags = tags + ["no-sanitizer"],
+        tags = tags,
         malloc = "@bazel_tools//tools/cpp:malloc",
         deps = deps + [
             "//include/weft:headers",
             "//tests/model:checker",
             "//tests/model:product_headers",
         ],
+        target_compatible_with = NOT_UNDER_SANITIZERS,
         **kwargs
     )

@@ -140,7 +140,7 @@ static bool is_enabled(const struct model_thread *thread)
     case WAIT_TOKEN:
         return thread->token->is_set != 0;
     case WAIT_PAUSE:
-        return thread->last_was_stale || engine->writes > thread->writes_seen;
+        return thread->was_stale || engine->writes - thread->writes > thread->writes_seen;
     }
     return true;
 }
@@ -397,6 +397,6 @@ void model_pause(void)
     for (unsigned i = 0; i < engine->thread_count; i++)
         if (thread->seen.ticks[i] < engine->threads[i].happened.ticks[i])
             thread->seen.ticks[i] = engine->threads[i].happened.ticks[i];
-    thread->writes_seen = engine->writes;
-    thread->last_was_stale = false;
+    thread->writes_seen = engine->writes - thread->writes;
+    thread->has_looked = thread->was_stale = false;
 }

@@ -5,10 +5,10 @@
  * takes it, and the run is done again from the beginning up to there.
  *
  * SEARCH_ALL tries another thread at a node only if that can matter: when two operations that depend on each other (same word, one of them
- * writes; a fence and a seq_cst access) came in one order without anything between them that forced it, the node before the first gets the
- * second's thread to try (dynamic partial-order reduction: Flanagan and Godefroid, POPL 2005). A thread that was tried at a node sleeps there
- * until something that depends on its next operation was done (sleep sets: Godefroid 1996). Of equivalent runs one is left, and all values of
- * all loads are tried in each.
+ * writes; a fence and a seq_cst access) came in one order without anything between them that forced it, the node before the first gets one
+ * to try that can begin the other order (source sets: Abdulla, Aronis, Jonsson and Sagonas, Optimal Dynamic Partial Order Reduction, POPL
+ * 2014). A thread that was tried at a node sleeps there until something that depends on its next operation was done (sleep sets: Godefroid
+ * 1996). Of equivalent runs one is left, and all values of all loads are tried in each.
  *
  * SEARCH_BOUNDED tries all threads, but only so many preemptions and so many loads of old values in one run (Musuvathi and Qadeer, PLDI 2007).
  * SEARCH_RANDOM gives the threads random priorities that change at a few random steps (PCT: Burckhardt and others, ASPLOS 2010), and takes
@@ -194,34 +194,60 @@ static struct node *thread_node(const struct event *event)
     return i < 0 ? NULL : &engine->nodes[i];
 }
 
-/* At the node before `earlier`, let the later event's thread have its turn first, or whoever leads to it. */
-static void add_backtrack(const struct event *earlier, const struct event *later, uint32_t earlier_index)
+static bool is_before(uint32_t index, const struct clock *trace)
 {
-    struct node *node = thread_node(earlier);
-    if (node == NULL)
-        return;
-    uint8_t leads = 0;
-    if ((node->enabled & (1u << later->thread)) != 0)
-        leads = (uint8_t)(1u << later->thread);
-    for (uint32_t i = earlier_index + 1; i < engine->event_count && leads == 0; i++) {
-        const struct event *between = &engine->events[i];
-        bool is_before = later->trace.ticks[between->thread] >= i + 1;
-        if (is_before && (node->enabled & (1u << between->thread)) != 0)
-            leads = (uint8_t)(1u << between->thread);
-    }
-    node->backtrack |= leads != 0 ? leads : node->enabled;
+    return trace->ticks[engine->events[index].thread] >= index + 1;
 }
 
-void search_note_race(const struct event *event)
+/*
+ * Who could begin what reverses the race of the events `first` and `later`: among the events between that `first` did not lead to, and
+ * `later`, those that nothing else of these led to.
+ */
+static uint8_t initials(uint32_t first, const struct event *later)
+{
+    uint8_t set = 0, met = 0;
+    for (uint32_t i = first + 1; i <= engine->event_count; i++) {
+        const struct event *event = i == engine->event_count ? later : &engine->events[i];
+        if (event != later && is_before(first, &event->trace))
+            continue;
+        bool is_led_to = (met & (1u << event->thread)) != 0;
+        for (uint32_t j = first + 1; j < i && !is_led_to; j++)
+            is_led_to = !is_before(first, &engine->events[j].trace) && is_before(j, &event->trace);
+        set |= is_led_to ? 0 : (uint8_t)(1u << event->thread);
+        met |= (uint8_t)(1u << event->thread);
+    }
+    return set;
+}
+
+/* True if between the two is an event that the first led to and that leads to the later one: then their order is that one's matter. */
+static bool is_indirect(uint32_t first, const struct event *later)
+{
+    for (uint32_t i = first + 1; i < engine->event_count; i++)
+        if (is_before(first, &engine->events[i].trace) && is_before(i, &later->trace))
+            return true;
+    return false;
+}
+
+static void add_backtrack(uint32_t first, const struct event *later)
+{
+    struct node *node = thread_node(&engine->events[first]);
+    if (node == NULL || is_indirect(first, later))
+        return;
+    uint8_t set = initials(first, later) & node->enabled;
+    if (set == 0)
+        node->backtrack = node->enabled; /* a spin, of which only the schedule knows what ended it */
+    else if ((set & node->backtrack) == 0)
+        node->backtrack |= (uint8_t)(1u << lowest(set));
+}
+
+void search_note_race(const struct event *event, const struct clock *past)
 {
     if (engine->mode != SEARCH_ALL)
         return;
     for (uint32_t i = engine->event_count; i-- > 0;) {
         const struct event *earlier = &engine->events[i];
-        if (earlier->thread == event->thread || event->trace.ticks[earlier->thread] >= i + 1)
-            continue;
-        if (operations_depend(&earlier->operation, &event->operation))
-            add_backtrack(earlier, event, i);
+        if (earlier->thread != event->thread && !is_before(i, past) && operations_depend(&earlier->operation, &event->operation))
+            add_backtrack(i, event);
     }
 }
 

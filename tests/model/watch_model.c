@@ -11,7 +11,7 @@
 #include "lib/runtime/runtime.h"
 #include "tests/model/checker.h"
 
-enum { LOOPS = 2, LOOKS = 3 };
+enum { LOOPS = 2, CALLS = 8 };
 
 static struct weft_runtime runtime;
 static struct weft_loop loops[LOOPS];
@@ -23,18 +23,21 @@ static uint32_t ended; /* atomic: loops that have got what they waited for */
 
 /* ---- doubles -------------------------------------------------------------------------------------------------------------------------- */
 
-/* The monitor's alone. */
+/* The monitor's alone: two calls to a look, at most. */
 static uint64_t now_ns = 1000000000;
-static unsigned look_count;
+static unsigned call_count;
 
 uint64_t clock_monotonic_ns(void)
 {
     now_ns += MONITOR_TICK_MAX_NS;
-    if (++look_count > LOOKS) {
-        model_pause(); /* what it wrote itself is no news */
+    if (++call_count % CALLS == 0)
         model_pause();
-    }
     return now_ns;
+}
+
+uint64_t clock_realtime_ns(void)
+{
+    return 0;
 }
 
 uint64_t weft_loop_current_task_id(const struct weft_loop *loop)
@@ -144,7 +147,7 @@ static void compute(unsigned index)
 {
     worker_unpark(&loops[index].worker);
     worker_set_jobs(&loops[index].worker, &stacks[index]);
-    while (!job_stack_hear(&stacks[index]))
+    while (weft_atomic_load_relaxed(&stacks[index].limit) != NULL)
         weft_atomic_pause();
     worker_set_jobs(&loops[index].worker, NULL);
     end();
@@ -219,7 +222,8 @@ int main(int argc, char **argv)
         .model_count = sizeof(models) / sizeof(models[0]),
         .owns = {"lib/sched/watch.", "lib/runtime/monitor.", "inbox.h:inbox_confirm_parked"},
         .equivalent = equivalent,
+        .broken = broken,
+        .broken_count = sizeof(broken) / sizeof(broken[0]),
     };
-    (void)broken;
     return model_main(&suite, argc, argv);
 }

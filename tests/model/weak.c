@@ -269,8 +269,7 @@ static void note(const struct event *done, struct word *word)
     *event = *done;
     event->thread = (uint8_t)engine->current;
     event->node = (int)engine->node_count - 1;
-    event->trace = self->trace;
-    search_note_race(event);
+    struct clock past = self->trace;
     const struct operation *operation = &event->operation;
     if (word != NULL)
         clock_join(&self->trace, operation->is_write ? &word->trace_all : &word->trace_writes);
@@ -280,6 +279,7 @@ static void note(const struct event *done, struct word *word)
         clock_join(&self->trace, &memory->trace_fences);
     self->trace.ticks[engine->current] = engine->event_count + 1;
     event->trace = self->trace;
+    search_note_race(event, &past);
     if (word != NULL)
         clock_join(&word->trace_all, &self->trace);
     if (word != NULL && operation->is_write)
@@ -298,11 +298,14 @@ static struct operation operation_on(const struct word *word, bool is_write, enu
 
 /* ---- loads --------------------------------------------------------------------------------------------------------------------------- */
 
+/* A spin may go round again if anything that it has looked at in this round was outdated, or is by now: not only what came last. */
 static void note_freshness(const struct word *word, uint32_t index)
 {
     struct model_thread *self = run_self();
-    self->writes_seen = engine->writes;
-    self->last_was_stale = index + 1 < word->count;
+    if (!self->has_looked)
+        self->writes_seen = engine->writes - self->writes;
+    self->has_looked = true;
+    self->was_stale |= index + 1 < word->count;
 }
 
 static uint64_t load_index(struct model_site *site, struct word *word, uint32_t index, enum model_order order)
@@ -355,8 +358,10 @@ static void put(struct word *word, uint64_t value, enum model_order order, const
     word->wrote[engine->current] = store->tick;
     if (store->is_seq_cst)
         word->last_seq_cst = (int)word->count - 1;
-    if (engine->is_running)
+    if (engine->is_running) {
         engine->writes++;
+        self->writes++;
+    }
     memcpy((void *)word->address, &store->value, word->size);
 }
 

@@ -222,6 +222,5 @@ int main(int argc, char **argv)
     static const struct model_equivalent equivalent[] = {{NULL, NULL}};
     static const struct model_suite suite = {
         .models = models, .model_count = sizeof(models) / sizeof(models[0]), .owns = {"lib/sched/worker."}, .equivalent = equivalent};
-    (void)broken;
     return model_main(&suite, argc, argv);
 }
