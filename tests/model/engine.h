@@ -165,6 +165,9 @@ void run_init(void);
 /* All static data is put back to what it is now. */
 void run_remember(void);
 
+/* Memory that is left as it is between runs. */
+void *model_kept(size_t bytes);
+
 /* The program's thread-local data. */
 void *model_locals(size_t *bytes_out);
 
