@@ -40,7 +40,7 @@ struct weft_server_options {
     size_t size;
     const char *host;          /* NULL: all addresses, IPv4 and IPv6 */
     const char *path;          /* a UNIX socket; "@name" is an abstract one. A socket that is left over there is removed */
-    int fd;                    /* a bound stream socket, which becomes the server's; -1: none */
+    int fd;                    /* a bound stream socket, which becomes the server's, non-blocking and close-on-exec; -1: none */
     uint16_t port;             /* 0: the system chooses, see weft_server_get_port() */
     uint16_t reserved;         /* 0 */
     int family;                /* AF_UNSPEC, AF_INET or AF_INET6 */
@@ -127,7 +127,8 @@ int weft_server_close_clients(struct weft_server *server);
 int weft_server_abort_clients(struct weft_server *server);
 
 /*
- * Get a future that is done once the server is closed and has no connection any more, in whichever order that comes; at once if so.
+ * Get a future that is done once the server is closed and has no connection any more, in whichever order that comes; at once if so. Its
+ * addresses are free then: another server may have them.
  *
  * thread:  the server's loop
  * memory:  the caller gets a reference to *future_out

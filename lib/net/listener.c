@@ -185,6 +185,12 @@ void listener_pause(struct listener *listener)
         (void)loop_cancel(listener_loop(listener), &listener->accepting);
 }
 
+/* Nobody waits any more, or there is nothing to take him with. Whatever else accept says is of a connection that is gone. */
+static bool is_end_of_backlog(int error)
+{
+    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 /* Past the operation, which ends only with the next poll; whoever calls wait_closed now shall count these. */
 static void drain_backlog(struct listener *listener)
 {
@@ -192,7 +198,7 @@ static void drain_backlog(struct listener *listener)
         return;
     for (int i = 0; i <= listener->backlog && server_has_room(listener->server); i++) {
         int fd = accept4(listener->file.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && errno != EINTR && errno != ECONNABORTED)
+        if (fd < 0 && is_end_of_backlog(errno))
             return;
         if (fd >= 0)
             (void)server_accepted(listener->server, fd);

@@ -1,7 +1,7 @@
 /*
  * Server: its listeners, and the connections that came through them.
  *
- *      serving ──> closed: the listeners are gone, connections stay ──> no connection left: wait_closed, serve_forever are done
+ *      serving ──> closed: connections stay ──> no connection, and no listener's descriptor left: wait_closed, serve_forever are done
  *
  * References: one for whoever created it, one for each listener until its descriptor is closed, one for each connection.
  */
@@ -36,6 +36,7 @@ struct weft_server {
     size_t client_count;
     struct listener *listeners;
     size_t listener_count;
+    size_t open_count; /* listeners whose descriptor is not closed yet */
     struct waiters waiters;
     struct serving *serving;
     void (*drop)(void *arg);
@@ -78,10 +79,15 @@ void server_on_destroy(struct weft_server *server, void (*drop)(void *arg), void
 
 /* ---- the end ---- */
 
-/* Closed, and nobody attached, in whichever order that came. */
+/* Closed, nobody attached, in whichever order that came, and the addresses free: who waits for that may bind them again. */
+static bool is_over(const struct weft_server *server)
+{
+    return server->is_closed && server->client_count == 0 && server->open_count == 0;
+}
+
 static void check_over(struct weft_server *server)
 {
-    if (!server->is_closed || server->client_count > 0)
+    if (!is_over(server))
         return;
     struct serving *serving = server->serving;
     server->serving = NULL;
@@ -109,6 +115,8 @@ static void server_close_now(struct weft_server *server)
 
 void server_listener_closed(struct weft_server *server)
 {
+    server->open_count--;
+    check_over(server);
     weft_server_unref(server);
 }
 
@@ -177,7 +185,7 @@ int weft_server_wait_closed(struct weft_server *server, struct weft_future **fut
     int status = server == NULL || future_out == NULL ? -EINVAL : loop_check(server->loop);
     if (status < 0)
         return status;
-    return waiters_add(&server->waiters, server->loop, server->is_closed && server->client_count == 0, future_out);
+    return waiters_add(&server->waiters, server->loop, is_over(server), future_out);
 }
 
 /* ---- connections ---- */
@@ -283,6 +291,7 @@ static int open_listener(struct weft_server *server, int fd, const char *path)
     if (status < 0)
         return status;
     server->listener_count++;
+    server->open_count++;
     weft_server_ref(server);
     return 0;
 }
@@ -315,6 +324,8 @@ int server_create(struct weft_loop *loop, weft_protocol_factory_fn *factory, voi
 {
     struct net *net;
     int status = net_get(loop, &net);
+    if (status >= 0 && addresses->count == 0)
+        status = address_prepare(options->fd); /* accept would block on one that may */
     if (status < 0)
         return status;
     struct weft_server *server = weft_calloc(1, sizeof(*server));
