@@ -48,32 +48,39 @@ static bool spin_on_inbox(const struct weft_loop *loop)
     return false;
 }
 
-/* One look of a spin. A post ends it, but posts that never cease must not keep the loop from its poller. */
-static bool spin_once(struct weft_loop *loop)
+/*
+ * One look of a spin: whether there is something, or below 0 what is wrong with the poller. A post ends it, but posts that never cease must
+ * not keep the loop from its poller.
+ */
+static int spin_once(struct weft_loop *loop)
 {
     bool is_hit = spin_on_inbox(loop);
     if (loop->worker.is_searching && crew_steal(&loop->worker))
         is_hit = true;
     if (is_hit && !must_poll(loop))
-        return true;
-    return poll_now(loop, 0) != 0 || is_hit;
+        return 1;
+    int count = poll_now(loop, 0);
+    return count != 0 ? count : is_hit;
 }
 
-/* Look without sleeping until something comes or the spin is over; it grows on a hit and shrinks slowly on a miss. */
-static bool spin(struct weft_loop *loop, uint64_t limit_ns)
+/*
+ * Look without sleeping until something comes or the spin is over, as spin_once(); it grows on a hit and shrinks slowly on a miss.
+ */
+static int spin(struct weft_loop *loop, uint64_t limit_ns)
 {
     uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
     (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
     while (loop->polled_ns < end_ns) {
-        if (spin_once(loop)) {
-            crew_search_end(&loop->worker);
-            worker_count(&loop->counters.spins, 1);
-            loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
-            return true;
-        }
+        int found = spin_once(loop);
+        if (found == 0)
+            continue;
+        crew_search_end(&loop->worker);
+        worker_count(&loop->counters.spins, found > 0);
+        loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
+        return found;
     }
     loop->spin_ns -= loop->spin_ns / 16;
-    return false;
+    return 0;
 }
 
 static uint64_t time_to_first_timer(const struct weft_loop *loop)
@@ -122,8 +129,9 @@ static int sleep_until_something(struct weft_loop *loop)
     uint64_t timer_ns = time_to_first_timer(loop);
     if (timer_ns == 0)
         return look_only(loop);
-    if (loop->spin_ns > 0 && spin(loop, timer_ns))
-        return 0;
+    int found = loop->spin_ns > 0 ? spin(loop, timer_ns) : 0;
+    if (found != 0)
+        return found < 0 ? found : 0;
     if (!inbox_park(&worker->inbox))
         return look_only(loop);
     if (crew_park(worker))
