@@ -30,9 +30,9 @@ THREAD_LOCAL_ACCESSOR struct weft_context *context_swap_current(struct weft_cont
 
 /* -- the end of a thread that still has a context: only one that weft_context_var_set() made -- */
 
-static pthread_once_t context_once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t context_key_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_key_t context_key;
-static int context_key_error;
+static bool context_key_is_made;
 
 static void context_thread_end(void *unused)
 {
@@ -40,16 +40,22 @@ static void context_thread_end(void *unused)
     weft_context_unref(context_swap_current(NULL));
 }
 
-static void context_key_make(void)
+/* Keys are scarce: one that could not be had is asked for again the next time. */
+static int context_key_make(void)
 {
-    context_key_error = pthread_key_create(&context_key, context_thread_end);
+    pthread_mutex_lock(&context_key_lock);
+    int error = context_key_is_made ? 0 : pthread_key_create(&context_key, context_thread_end);
+    context_key_is_made = error == 0;
+    pthread_mutex_unlock(&context_key_lock);
+    return error;
 }
 
 /* Makes the thread let go of its context when it ends. Any value but NULL does that. */
 static int context_watch_thread(void)
 {
-    (void)pthread_once(&context_once, context_key_make);
-    int error = context_key_error != 0 ? context_key_error : pthread_setspecific(context_key, &context_key);
+    int error = context_key_make();
+    if (error == 0)
+        error = pthread_setspecific(context_key, &context_key);
     return error == 0 ? 0 : -ENOMEM;
 }
 
