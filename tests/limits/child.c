@@ -24,6 +24,12 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+_Noreturn void child_give_up(const char *file, int line, const char *claim)
+{
+    dprintf(STDERR_FILENO, "%s:%d: not so: %s\n", file, line, claim);
+    _exit(1);
+}
+
 _Noreturn static void be_child(int fd, void (*body)(void *arg), void *arg)
 {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
@@ -91,6 +97,13 @@ void child_check_exit(const struct child_end *end, int code)
     if (!WIFEXITED(end->status) || WEXITSTATUS(end->status) != code)
         test_fail(__FILE__, __LINE__, "the child's status is %#x, not the exit status %d; it said: %s", (unsigned)end->status, code,
                   end->text);
+}
+
+void child_run_well(void (*body)(void *arg))
+{
+    struct child_end end = child_run(body, NULL);
+    child_check_exit(&end, CHILD_RETURNED);
+    (void)fputs(end.text, stdout);
 }
 
 int child_count(const struct child_end *end, const char *needle)

@@ -5,17 +5,10 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "weft/future.h"
 
 struct weft_runtime *overflow_runtime;
-
-_Noreturn void overflow_give_up(const char *file, int line, const char *claim)
-{
-    dprintf(STDERR_FILENO, "%s:%d: not so: %s\n", file, line, claim);
-    _exit(1);
-}
 
 OVERFLOW_NOINLINE int overflow_recurse(int depth)
 {
@@ -38,7 +31,7 @@ int overflow_wait(void *arg, void **result_out)
 struct weft_task *overflow_task_here(void)
 {
     struct weft_task *task = NULL;
-    OVERFLOW_CHECK(weft_current_task(&task) == 0);
+    CHILD_CHECK(weft_current_task(&task) == 0);
     return task;
 }
 
@@ -58,7 +51,7 @@ struct named {
 static int named_main(void *arg, void **result_out)
 {
     struct named *named = arg;
-    OVERFLOW_CHECK(weft_task_set_name(overflow_task_here(), named->name) == 0);
+    CHILD_CHECK(weft_task_set_name(overflow_task_here(), named->name) == 0);
     return named->fn(NULL, result_out);
 }
 
@@ -68,8 +61,8 @@ void overflow_run_options(const struct weft_runtime_options *options, enum weft_
     struct weft_fiber_options fiber_options = WEFT_FIBER_OPTIONS;
     struct weft_coro *coro;
     fiber_options.stack = stack;
-    OVERFLOW_CHECK(weft_runtime_create(options, &overflow_runtime) == 0);
-    OVERFLOW_CHECK(weft_fiber_new(named_main, &named, &fiber_options, &coro) == 0);
+    CHILD_CHECK(weft_runtime_create(options, &overflow_runtime) == 0);
+    CHILD_CHECK(weft_fiber_new(named_main, &named, &fiber_options, &coro) == 0);
     (void)weft_runtime_run(overflow_runtime, coro, NULL);
     weft_runtime_destroy(overflow_runtime);
 }

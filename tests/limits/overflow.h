@@ -23,11 +23,6 @@
 /* No compiler shall know that the array is not needed. */
 #define OVERFLOW_USE(array) __asm__ __volatile__("" : : "r"(array) : "memory")
 
-/* In a child: leave it with a line that says what was not so. */
-#define OVERFLOW_CHECK(claim) ((claim) ? (void)0 : overflow_give_up(__FILE__, __LINE__, #claim))
-
-_Noreturn void overflow_give_up(const char *file, int line, const char *claim);
-
 /* The runtime of overflow_run…(), for what runs in there. */
 extern struct weft_runtime *overflow_runtime;
 

@@ -19,7 +19,7 @@ enum { EXIT_BEFORE = 42, EXIT_DONE = 43 };
 
 static void say(const char *text)
 {
-    OVERFLOW_CHECK(write(STDERR_FILENO, text, strlen(text)) == (ssize_t)strlen(text));
+    CHILD_CHECK(write(STDERR_FILENO, text, strlen(text)) == (ssize_t)strlen(text));
 }
 
 static void set_handler(int number, void (*fn)(int, siginfo_t *, void *), int flags)
@@ -27,13 +27,13 @@ static void set_handler(int number, void (*fn)(int, siginfo_t *, void *), int fl
     struct sigaction action = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO | flags};
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGUSR2);
-    OVERFLOW_CHECK(sigaction(number, &action, NULL) == 0);
+    CHILD_CHECK(sigaction(number, &action, NULL) == 0);
 }
 
 static bool is_handled_by(int number, void (*fn)(int, siginfo_t *, void *))
 {
     struct sigaction action;
-    OVERFLOW_CHECK(sigaction(number, NULL, &action) == 0);
+    CHILD_CHECK(sigaction(number, NULL, &action) == 0);
     return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == fn;
 }
 
@@ -48,8 +48,8 @@ static int recurse(void *arg, void **result_out)
 static void end_here(int number, siginfo_t *info, void *context)
 {
     sigset_t blocked;
-    OVERFLOW_CHECK(number == SIGSEGV && info->si_signo == SIGSEGV && info->si_addr != NULL && context != NULL);
-    OVERFLOW_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, SIGUSR2) && sigismember(&blocked, SIGSEGV));
+    CHILD_CHECK(number == SIGSEGV && info->si_signo == SIGSEGV && info->si_addr != NULL && context != NULL);
+    CHILD_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &blocked) == 0 && sigismember(&blocked, SIGUSR2) && sigismember(&blocked, SIGSEGV));
     say("before\n");
     _exit(EXIT_BEFORE);
 }
@@ -77,7 +77,7 @@ static void end_plainly(int number)
 static void chained_plain_child(void *arg)
 {
     (void)arg;
-    OVERFLOW_CHECK(signal(SIGSEGV, end_plainly) != SIG_ERR);
+    CHILD_CHECK(signal(SIGSEGV, end_plainly) != SIG_ERR);
     overflow_run(1, WEFT_STACK_SMALL, recurse);
 }
 
@@ -110,7 +110,7 @@ static void recover_child(void *arg)
     (void)arg;
     set_handler(SIGSEGV, jump_out, 0);
     overflow_run(1, WEFT_STACK_SMALL, recurse_and_recover);
-    OVERFLOW_CHECK(is_handled_by(SIGSEGV, jump_out));
+    CHILD_CHECK(is_handled_by(SIGSEGV, jump_out));
     _exit(EXIT_DONE);
 }
 
@@ -124,9 +124,9 @@ Test(overflow_chain, a_handler_from_before_may_jump_out, .timeout = 60)
 static void ignored_child(void *arg)
 {
     (void)arg;
-    OVERFLOW_CHECK(signal(SIGSEGV, SIG_IGN) != SIG_ERR);
-    OVERFLOW_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
-    OVERFLOW_CHECK(raise(SIGSEGV) == 0); /* was ignored, and is */
+    CHILD_CHECK(signal(SIGSEGV, SIG_IGN) != SIG_ERR);
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    CHILD_CHECK(raise(SIGSEGV) == 0); /* was ignored, and is */
     say("ignored\n");
     overflow_run(1, WEFT_STACK_SMALL, recurse);
 }
@@ -187,10 +187,10 @@ static int poke_main(void *arg, void **result_out)
     struct weft_future *futures[2];
     (void)arg, (void)result_out;
     for (int i = 0; i < 2; i++) {
-        OVERFLOW_CHECK(weft_loop_create_future(weft_get_running_loop(), &futures[i]) == 0);
-        OVERFLOW_CHECK(weft_loop_create_fiber(weft_get_running_loop(), overflow_wait, futures[i], NULL) == 0);
+        CHILD_CHECK(weft_loop_create_future(weft_get_running_loop(), &futures[i]) == 0);
+        CHILD_CHECK(weft_loop_create_fiber(weft_get_running_loop(), overflow_wait, futures[i], NULL) == 0);
     }
-    OVERFLOW_CHECK(weft_yield() == 0 && weft_yield() == 0);
+    CHILD_CHECK(weft_yield() == 0 && weft_yield() == 0);
     return *((volatile char *)((uintptr_t)&here / 4096 * 4096) + (160 << 10)); /* the second neighbour's guard */
 }
 
@@ -210,16 +210,16 @@ Test(overflow_chain, a_wild_pointer_into_another_guard_is_untold, .timeout = 60)
 
 static void hear(const struct weft_stack_overflow *overflow, void *arg)
 {
-    OVERFLOW_CHECK(overflow->size == sizeof(*overflow) && overflow->stack_bytes == 1 << 20 && !overflow->is_above);
-    OVERFLOW_CHECK(overflow->task_name != NULL && strcmp(overflow->task_name, OVERFLOW_NAME) == 0 && overflow->task_id != 0);
+    CHILD_CHECK(overflow->size == sizeof(*overflow) && overflow->stack_bytes == 1 << 20 && !overflow->is_above);
+    CHILD_CHECK(overflow->task_name != NULL && strcmp(overflow->task_name, OVERFLOW_NAME) == 0 && overflow->task_id != 0);
     say(arg);
 }
 
 static void heard_child(void *arg)
 {
     (void)arg;
-    OVERFLOW_CHECK(weft_stack_overflow_install(hear, "heard\n") == 0);
-    OVERFLOW_CHECK(weft_stack_overflow_install(hear, NULL) == -EBUSY);
+    CHILD_CHECK(weft_stack_overflow_install(hear, "heard\n") == 0);
+    CHILD_CHECK(weft_stack_overflow_install(hear, NULL) == -EBUSY);
     overflow_run(1, WEFT_STACK_MEDIUM, recurse);
 }
 
@@ -237,12 +237,12 @@ static void removed_child(void *arg)
     (void)arg;
     set_handler(SIGSEGV, end_here, 0);
     set_handler(SIGBUS, end_here, 0);
-    OVERFLOW_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
-    OVERFLOW_CHECK(!is_handled_by(SIGSEGV, end_here) && !is_handled_by(SIGBUS, end_here));
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    CHILD_CHECK(!is_handled_by(SIGSEGV, end_here) && !is_handled_by(SIGBUS, end_here));
     overflow_run(2, WEFT_STACK_SMALL, overflow_nothing);
-    OVERFLOW_CHECK(!is_handled_by(SIGSEGV, end_here));
+    CHILD_CHECK(!is_handled_by(SIGSEGV, end_here));
     weft_stack_overflow_remove();
-    OVERFLOW_CHECK(is_handled_by(SIGSEGV, end_here) && is_handled_by(SIGBUS, end_here));
+    CHILD_CHECK(is_handled_by(SIGSEGV, end_here) && is_handled_by(SIGBUS, end_here));
     weft_stack_overflow_remove(); /* one too many: harmless */
     _exit(EXIT_DONE);
 }
@@ -266,11 +266,11 @@ static void covered_child(void *arg)
 {
     (void)arg;
     set_handler(SIGSEGV, end_here, 0);
-    OVERFLOW_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
-    OVERFLOW_CHECK(sigaction(SIGSEGV, NULL, &below) == 0);
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    CHILD_CHECK(sigaction(SIGSEGV, NULL, &below) == 0);
     set_handler(SIGSEGV, pass_down, SA_ONSTACK);
     weft_stack_overflow_remove();
-    OVERFLOW_CHECK(is_handled_by(SIGSEGV, pass_down));
+    CHILD_CHECK(is_handled_by(SIGSEGV, pass_down));
     overflow_run(1, WEFT_STACK_SMALL, recurse);
 }
 
@@ -287,7 +287,7 @@ Test(overflow_chain, a_handler_that_came_later_stays_and_is_not_called_twice, .t
 static stack_t signal_stack_here(void)
 {
     stack_t stack;
-    OVERFLOW_CHECK(sigaltstack(NULL, &stack) == 0);
+    CHILD_CHECK(sigaltstack(NULL, &stack) == 0);
     return stack;
 }
 
@@ -296,9 +296,9 @@ static void own_stack_child(void *arg)
     static char memory[128 << 10];
     stack_t own = {.ss_sp = memory, .ss_size = sizeof(memory)};
     (void)arg;
-    OVERFLOW_CHECK(sigaltstack(&own, NULL) == 0);
+    CHILD_CHECK(sigaltstack(&own, NULL) == 0);
     overflow_run(1, WEFT_STACK_SMALL, overflow_nothing);
-    OVERFLOW_CHECK(signal_stack_here().ss_sp == memory);
+    CHILD_CHECK(signal_stack_here().ss_sp == memory);
     overflow_run(1, WEFT_STACK_SMALL, recurse);
 }
 
@@ -312,7 +312,7 @@ static int mapping_count(void)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
     int count = 0;
-    OVERFLOW_CHECK(maps != NULL);
+    CHILD_CHECK(maps != NULL);
     for (int c; (c = fgetc(maps)) != EOF;)
         count += c == '\n';
     (void)fclose(maps);
@@ -323,16 +323,16 @@ static void *run_in_thread(void *arg)
 {
     static char memory[16 << 10];
     stack_t own = {.ss_sp = memory, .ss_size = sizeof(memory)};
-    OVERFLOW_CHECK(sigaltstack(&own, NULL) == 0); /* too small for kernels with large frames, large enough for others */
+    CHILD_CHECK(sigaltstack(&own, NULL) == 0); /* too small for kernels with large frames, large enough for others */
     overflow_run(1, WEFT_STACK_SMALL, overflow_nothing);
     return arg;
 }
 
 static void *run_in_bare_thread(void *arg)
 {
-    OVERFLOW_CHECK((signal_stack_here().ss_flags & SS_DISABLE) != 0);
+    CHILD_CHECK((signal_stack_here().ss_flags & SS_DISABLE) != 0);
     overflow_run(1, WEFT_STACK_SMALL, overflow_nothing);
-    OVERFLOW_CHECK((signal_stack_here().ss_flags & SS_DISABLE) == 0);
+    CHILD_CHECK((signal_stack_here().ss_flags & SS_DISABLE) == 0);
     return arg;
 }
 
@@ -340,8 +340,8 @@ static void run_threads(int count)
 {
     for (int i = 0; i < count; i++) {
         pthread_t thread;
-        OVERFLOW_CHECK(pthread_create(&thread, NULL, i % 2 == 0 ? run_in_thread : run_in_bare_thread, NULL) == 0);
-        OVERFLOW_CHECK(pthread_join(thread, NULL) == 0);
+        CHILD_CHECK(pthread_create(&thread, NULL, i % 2 == 0 ? run_in_thread : run_in_bare_thread, NULL) == 0);
+        CHILD_CHECK(pthread_join(thread, NULL) == 0);
     }
 }
 
@@ -354,7 +354,7 @@ static void threads_child(void *arg)
     run_threads(200);
     int after = mapping_count();
     dprintf(STDERR_FILENO, "%d mappings, then %d\n", before, after);
-    OVERFLOW_CHECK(after < before + 50);
+    CHILD_CHECK(after < before + 50);
     _exit(EXIT_DONE);
 }
 

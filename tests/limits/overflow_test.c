@@ -124,9 +124,9 @@ static int memcpy_shape(void *arg, void **result_out)
     char *volatile start = array;
     struct weft_future *never;
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_loop_create_future(weft_get_running_loop(), &never) == 0);
-    OVERFLOW_CHECK(weft_loop_create_fiber(weft_get_running_loop(), overflow_wait, never, NULL) == 0);
-    OVERFLOW_CHECK(weft_yield() == 0 && weft_yield() == 0);
+    CHILD_CHECK(weft_loop_create_future(weft_get_running_loop(), &never) == 0);
+    CHILD_CHECK(weft_loop_create_fiber(weft_get_running_loop(), overflow_wait, never, NULL) == 0);
+    CHILD_CHECK(weft_yield() == 0 && weft_yield() == 0);
     copy(start, source, sizeof(source));
     return array[0];
 }
@@ -169,7 +169,7 @@ static void recurse_in_handler(int number)
 static int handler_shape(void *arg, void **result_out)
 {
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(signal(SIGUSR1, recurse_in_handler) != SIG_ERR);
+    CHILD_CHECK(signal(SIGUSR1, recurse_in_handler) != SIG_ERR);
     (void)raise(SIGUSR1);
     return 0;
 }
@@ -191,7 +191,7 @@ OVERFLOW_NOINLINE static int raise_deeper(int depth)
 static int frame_shape(void *arg, void **result_out)
 {
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(signal(SIGUSR1, do_nothing) != SIG_ERR);
+    CHILD_CHECK(signal(SIGUSR1, do_nothing) != SIG_ERR);
     return raise_deeper(1);
 }
 
@@ -249,7 +249,7 @@ static int wait_for_child(weft_fiber_fn *fn, struct weft_loop *loop, bool is_ste
         status = weft_loop_spawn(loop, coro, &options, &task);
     else if (status == 0)
         status = weft_loop_create_task_threadsafe(loop, coro, &options, &task);
-    OVERFLOW_CHECK(status == 0);
+    CHILD_CHECK(status == 0);
     return weft_await(&task->future, NULL);
 }
 
@@ -294,8 +294,8 @@ static int beside_another_main(void *arg, void **result_out)
     static uint32_t is_computing;
     (void)arg, (void)result_out;
     struct weft_coro *coro;
-    OVERFLOW_CHECK(weft_fiber_new(compute, &is_computing, NULL, &coro) == 0);
-    OVERFLOW_CHECK(weft_loop_create_task_threadsafe(weft_runtime_loop(overflow_runtime, 1), coro, NULL, NULL) == 0);
+    CHILD_CHECK(weft_fiber_new(compute, &is_computing, NULL, &coro) == 0);
+    CHILD_CHECK(weft_loop_create_task_threadsafe(weft_runtime_loop(overflow_runtime, 1), coro, NULL, NULL) == 0);
     while (weft_atomic_load_relaxed(&is_computing) == 0)
         (void)weft_yield();
     return wait_for_child(recurse_shape, weft_get_running_loop(), false);
@@ -315,8 +315,8 @@ static int leave_one_behind(void *arg, void **result_out)
     struct weft_task_options options = WEFT_TASK_OPTIONS;
     options.name = OVERFLOW_NAME;
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_fiber_new(recurse_as_it_ends, NULL, NULL, &coro) == 0);
-    OVERFLOW_CHECK(weft_loop_create_task(weft_get_running_loop(), coro, &options, NULL) == 0);
+    CHILD_CHECK(weft_fiber_new(recurse_as_it_ends, NULL, NULL, &coro) == 0);
+    CHILD_CHECK(weft_loop_create_task(weft_get_running_loop(), coro, &options, NULL) == 0);
     return weft_yield();
 }
 
@@ -330,7 +330,7 @@ static int inline_job_main(void *arg, void **result_out)
 {
     struct weft_fork fork;
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_fork(&fork, inline_job, NULL) == 0);
+    CHILD_CHECK(weft_fork(&fork, inline_job, NULL) == 0);
     return weft_join(&fork);
 }
 
@@ -356,8 +356,8 @@ static int stolen_job_main(void *arg, void **result_out)
     for (;;) {
         struct weft_fork fork;
         int sum;
-        OVERFLOW_CHECK(weft_fork(&fork, stolen_job, weft_get_running_loop()) == 0);
-        OVERFLOW_CHECK(forks_run(15, &sum) == 0);
+        CHILD_CHECK(weft_fork(&fork, stolen_job, weft_get_running_loop()) == 0);
+        CHILD_CHECK(forks_run(15, &sum) == 0);
         (void)weft_join(&fork);
     }
 }
@@ -413,12 +413,12 @@ static void lone_loop_child(void *arg)
     struct weft_loop *loop;
     struct weft_task *task;
     (void)arg;
-    OVERFLOW_CHECK(weft_loop_new(NULL, 0, &loop) == 0);
-    OVERFLOW_CHECK(weft_loop_create_fiber(loop, overflow_nothing, NULL, &task) == 0);
-    OVERFLOW_CHECK(weft_loop_run_until_complete(loop, &task->future, NULL) == 0); /* the thread is known before the handler is there */
-    OVERFLOW_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
-    OVERFLOW_CHECK(weft_loop_create_fiber(loop, recurse_shape, NULL, &task) == 0);
-    OVERFLOW_CHECK(weft_task_set_name(task, OVERFLOW_NAME) == 0);
+    CHILD_CHECK(weft_loop_new(NULL, 0, &loop) == 0);
+    CHILD_CHECK(weft_loop_create_fiber(loop, overflow_nothing, NULL, &task) == 0);
+    CHILD_CHECK(weft_loop_run_until_complete(loop, &task->future, NULL) == 0); /* the thread is known before the handler is there */
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    CHILD_CHECK(weft_loop_create_fiber(loop, recurse_shape, NULL, &task) == 0);
+    CHILD_CHECK(weft_task_set_name(task, OVERFLOW_NAME) == 0);
     (void)weft_loop_run_until_complete(loop, &task->future, NULL);
 }
 
@@ -439,7 +439,7 @@ static int recurse_callback(void *arg)
 static int callback_main(void *arg, void **result_out)
 {
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_loop_call_soon(weft_get_running_loop(), recurse_callback, NULL, NULL, NULL) == 0);
+    CHILD_CHECK(weft_loop_call_soon(weft_get_running_loop(), recurse_callback, NULL, NULL, NULL) == 0);
     return weft_sleep(INT64_C(3600000000000));
 }
 
@@ -453,8 +453,8 @@ static int step_main(void *arg, void **result_out)
 {
     struct weft_coro *coro;
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_step_new(recurse_step, NULL, 0, &coro, NULL) == 0);
-    OVERFLOW_CHECK(weft_loop_create_task(weft_get_running_loop(), coro, NULL, NULL) == 0);
+    CHILD_CHECK(weft_step_new(recurse_step, NULL, 0, &coro, NULL) == 0);
+    CHILD_CHECK(weft_loop_create_task(weft_get_running_loop(), coro, NULL, NULL) == 0);
     return weft_sleep(INT64_C(3600000000000));
 }
 
@@ -468,9 +468,9 @@ static int done_main(void *arg, void **result_out)
 {
     struct weft_future *future;
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(weft_loop_create_future(weft_get_running_loop(), &future) == 0);
-    OVERFLOW_CHECK(weft_future_add_done_callback(future, recurse_done, NULL, NULL) == 0);
-    OVERFLOW_CHECK(weft_future_set_result(future, NULL) == 0);
+    CHILD_CHECK(weft_loop_create_future(weft_get_running_loop(), &future) == 0);
+    CHILD_CHECK(weft_future_add_done_callback(future, recurse_done, NULL, NULL) == 0);
+    CHILD_CHECK(weft_future_set_result(future, NULL) == 0);
     return weft_sleep(INT64_C(3600000000000));
 }
 
@@ -483,8 +483,8 @@ static int recurse_on_executor(void *arg, void **result_out)
 static int executor_main(void *arg, void **result_out)
 {
     (void)arg, (void)result_out;
-    OVERFLOW_CHECK(
-        weft_executor_submit(weft_runtime_executor(overflow_runtime), weft_get_running_loop(), recurse_on_executor, NULL, NULL) == 0);
+    CHILD_CHECK(weft_executor_submit(weft_runtime_executor(overflow_runtime), weft_get_running_loop(), recurse_on_executor, NULL, NULL) ==
+                0);
     return weft_sleep(INT64_C(3600000000000));
 }
 
