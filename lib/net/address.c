@@ -117,12 +117,6 @@ int address_get_port(const struct sockaddr_storage *storage)
     return -EINVAL;
 }
 
-int address_socket(const struct weft_address *address)
-{
-    int fd = socket(address->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, address->protocol);
-    return fd < 0 ? -errno : fd;
-}
-
 int address_prepare(int fd)
 {
     int type = 0;

@@ -1,5 +1,5 @@
 /*
- * Address: numeric and UNIX addresses, and the sockets that are made for them.
+ * Address: numeric and UNIX addresses.
  */
 #ifndef LIB_NET_ADDRESS_H
 #define LIB_NET_ADDRESS_H
@@ -26,9 +26,6 @@ void address_set_port(struct weft_address *address, uint16_t port);
 
 /* The port of an IPv4 or IPv6 address; -EINVAL for others. thread: any */
 int address_get_port(const struct sockaddr_storage *storage);
-
-/* Open a stream socket for `address`: non-blocking, close-on-exec. The descriptor, or -errno. thread: any */
-int address_socket(const struct weft_address *address);
 
 /* Make the connected stream socket `fd` non-blocking and close-on-exec. 0; -EINVAL if it is no stream; -EBADF; -ENOTSOCK. thread: any */
 int address_prepare(int fd);

@@ -5,10 +5,9 @@
  * pending until its file is out of the poller.
  */
 #include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "lib/net/connecting.h"
+#include "lib/net/descriptor.h"
 
 static void race_go_on(struct connecting *connecting);
 
@@ -63,28 +62,21 @@ static int attempt_connected(struct weft_operation *operation, int result, unsig
     return 0;
 }
 
-static int bind_local(const struct connecting *connecting, int fd, int family)
+static int attempt_open(const struct connecting *connecting, int family)
 {
     const struct weft_address *local = &connecting->local;
-    if (local->family == AF_UNSPEC)
-        return 0;
-    if (local->family != family)
+    if (local->family != AF_UNSPEC && local->family != family)
         return -EADDRNOTAVAIL;
-    return bind(fd, (const struct sockaddr *)&local->storage, local->len) < 0 ? -errno : 0;
+    return descriptor_open(race_loop(connecting), family, local->family == AF_UNSPEC ? NULL : local, 0);
 }
 
 /* Open a socket and connect it. What comes of it is told through attempt_done(), perhaps within; a status below 0: it never began. */
 static int attempt_begin(struct attempt *attempt, const struct weft_address *address)
 {
     struct connecting *connecting = attempt->connecting;
-    int fd = address_socket(address);
+    int fd = attempt_open(connecting, address->family);
     if (fd < 0)
         return fd;
-    int status = bind_local(connecting, fd, address->family);
-    if (status < 0) {
-        (void)close(fd);
-        return status;
-    }
     attempt->is_open = true;
     connecting->pending_count++;
     weft_file_init(&attempt->file, fd, WEFT_FILE_STREAM);

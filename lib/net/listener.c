@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/loop/loop.h"
+#include "lib/net/descriptor.h"
 #include "weft/memory.h"
 #include "weft/server.h"
 
@@ -25,19 +26,13 @@ static struct weft_loop *listener_loop(const struct listener *listener)
     return weft_server_get_loop(listener->server);
 }
 
-static int set_options(int fd, int family, uint32_t server_flags)
+static unsigned socket_flags(int family, uint32_t server_flags)
 {
-    const int on = 1;
     if (family == AF_UNIX)
         return 0;
-    int status = 0;
-    if ((server_flags & WEFT_SERVER_NO_REUSE_ADDRESS) == 0)
-        status = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (status == 0 && (server_flags & WEFT_SERVER_REUSE_PORT) != 0)
-        status = setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-    if (status == 0 && family == AF_INET6)
-        status = setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    return status < 0 ? -errno : 0;
+    unsigned flags = family == AF_INET6 ? WEFT_SOCKET_ONLY_IPV6 : 0;
+    flags |= (server_flags & WEFT_SERVER_NO_REUSE_ADDRESS) == 0 ? WEFT_SOCKET_REUSE_ADDRESS : 0;
+    return flags | ((server_flags & WEFT_SERVER_REUSE_PORT) != 0 ? WEFT_SOCKET_REUSE_PORT : 0);
 }
 
 /* As asyncio: a socket that is left over at the path goes; anything else makes bind fail. */
@@ -48,22 +43,10 @@ static void remove_stale(const char *path)
         (void)unlink(path);
 }
 
-int listener_bind(const struct weft_address *address, uint32_t server_flags)
+int listener_bind(struct weft_loop *loop, const struct weft_address *address, uint32_t server_flags)
 {
-    int fd = address_socket(address);
-    if (fd < 0)
-        return fd;
-    int status = set_options(fd, address->family, server_flags);
-    if (status == 0) {
-        remove_stale(address_path(address));
-        if (bind(fd, (const struct sockaddr *)&address->storage, address->len) < 0)
-            status = -errno;
-    }
-    if (status < 0) {
-        (void)close(fd);
-        return status;
-    }
-    return fd;
+    remove_stale(descriptor_path(loop, address));
+    return descriptor_open(loop, address->family, address, socket_flags(address->family, server_flags));
 }
 
 static int note_path(struct listener *listener, const char *path)
@@ -117,8 +100,9 @@ int listener_init(struct listener *listener, struct weft_server *server, int fd,
 
 int listener_start(struct listener *listener)
 {
-    if (!weft_file_is_virtual(&listener->file) && listen(listener->file.fd, listener->backlog) < 0)
-        return -errno;
+    int status = descriptor_listen(listener_loop(listener), listener->file.fd, listener->backlog);
+    if (status < 0)
+        return status;
     listener->is_listening = true;
     listener_accept(listener);
     return 0;

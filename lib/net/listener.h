@@ -13,6 +13,7 @@
 #include "weft/operation.h"
 #include "weft/timer.h"
 
+struct weft_loop;
 struct weft_server;
 
 struct listener {
@@ -29,8 +30,8 @@ struct listener {
     bool keeps_fd; /* the descriptor goes back to who gave it */
 };
 
-/* Open and bind a socket for `address`. The descriptor, or -errno. thread: any */
-int listener_bind(const struct weft_address *address, uint32_t server_flags);
+/* Open and bind a socket for `address`. The descriptor, or -errno. thread: the loop's */
+int listener_bind(struct weft_loop *loop, const struct weft_address *address, uint32_t server_flags);
 
 /* Make `listener` one of `server` over the bound socket `fd`, which is its own from now on. 0; -ENOMEM. thread: the server's loop */
 int listener_init(struct listener *listener, struct weft_server *server, int fd, int backlog, const char *path);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/net/address.h"
+#include "lib/net/descriptor.h"
 #include "lib/net/net.h"
 #include "lib/task/future.h"
 #include "weft/atomic.h"
@@ -182,6 +183,41 @@ static int find_numeric(struct lookup *lookup)
     return weft_future_set_result(&lookup->future, &lookup->list);
 }
 
+/* No host: the wildcards for who wants to listen, else this host itself. */
+static int find_nameless(struct lookup *lookup)
+{
+    bool is_passive = (lookup->options.flags & AI_PASSIVE) != 0;
+    lookup->list.addresses = weft_calloc(2, sizeof(*lookup->list.addresses));
+    if (lookup->list.addresses == NULL)
+        return -ENOMEM;
+    lookup->list.count = is_passive ? address_any(0, lookup->options.family, lookup->list.addresses) : 1;
+    const char *self = lookup->options.family == AF_INET6 ? "::1" : "127.0.0.1";
+    return is_passive ? 0 : address_from_numeric(self, 0, AF_UNSPEC, lookup->list.addresses);
+}
+
+/* Without the system: names are the poller's, services are numbers. */
+static int find_in_poller(struct weft_loop *loop, struct lookup *lookup)
+{
+    char *end = NULL;
+    unsigned long port = lookup->service == NULL ? 0 : strtoul(lookup->service, &end, 10);
+    if (lookup->service != NULL && (end == lookup->service || *end != '\0' || port > UINT16_MAX))
+        return WEFT_ENONAME;
+    int status =
+        lookup->host == NULL ? find_nameless(lookup) : descriptor_resolve(loop, lookup->host, lookup->options.family, &lookup->list);
+    for (size_t i = 0; status == 0 && i < lookup->list.count; i++) {
+        address_set_port(&lookup->list.addresses[i], (uint16_t)port);
+        lookup->list.addresses[i].type = lookup->options.type;
+        lookup->list.addresses[i].protocol = lookup->options.protocol;
+    }
+    return status;
+}
+
+static int lookup_in_poller(struct weft_loop *loop, struct lookup *lookup)
+{
+    int status = find_in_poller(loop, lookup);
+    return status < 0 ? weft_future_set_exception(&lookup->future, status) : weft_future_set_result(&lookup->future, &lookup->list);
+}
+
 static int lookup_begin(struct weft_loop *loop, struct lookup *lookup)
 {
     struct weft_future *job;
@@ -218,7 +254,7 @@ int weft_loop_getaddrinfo(struct weft_loop *loop, const char *host, const char *
         return status;
     status = find_numeric(lookup);
     if (status == WEFT_ENONAME)
-        status = lookup_begin(loop, lookup);
+        status = descriptor_can_resolve(loop) ? lookup_in_poller(loop, lookup) : lookup_begin(loop, lookup);
     if (status < 0)
         weft_future_unref(&lookup->future);
     else

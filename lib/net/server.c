@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/net/descriptor.h"
 #include "lib/net/listener.h"
 #include "lib/net/net.h"
 #include "lib/net/protocol.h"
@@ -301,10 +302,10 @@ static int open_listeners(struct weft_server *server, const struct weft_address_
 {
     int status = 0;
     for (size_t i = 0; i < list->count && status >= 0; i++) {
-        int fd = listener_bind(&list->addresses[i], server->options.flags);
+        int fd = listener_bind(server->loop, &list->addresses[i], server->options.flags);
         if (fd == -EAFNOSUPPORT && (server->listener_count > 0 || i + 1 < list->count))
             continue;
-        status = fd < 0 ? fd : open_listener(server, fd, address_path(&list->addresses[i]));
+        status = fd < 0 ? fd : open_listener(server, fd, descriptor_path(server->loop, &list->addresses[i]));
         if (fd >= 0 && status < 0)
             net_close_fd(server->loop, fd);
     }
@@ -476,17 +477,11 @@ int weft_server_get_address(const struct weft_server *server, size_t index, stru
 {
     if (server == NULL || address_out == NULL || index >= weft_server_socket_count(server))
         return -EINVAL;
-    struct sockaddr_storage storage;
-    socklen_t len = sizeof(storage);
-    memset(&storage, 0, sizeof(storage));
-    if (weft_file_is_virtual(&server->listeners[index].file))
-        return -ENOTSUP;
-    if (getsockname(server->listeners[index].file.fd, (struct sockaddr *)&storage, &len) < 0)
-        return -errno;
-    *address_out = storage;
-    if (len_out != NULL)
+    socklen_t len;
+    int status = descriptor_get_name(server->loop, server->listeners[index].file.fd, WEFT_SOCKET_OWN, address_out, &len);
+    if (status == 0 && len_out != NULL)
         *len_out = len;
-    return 0;
+    return status;
 }
 
 int weft_server_get_port(const struct weft_server *server)

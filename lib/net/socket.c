@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "lib/base/context.h"
+#include "lib/net/descriptor.h"
 #include "lib/net/protocol.h"
 #include "weft/future.h"
 #include "weft/memory.h"
@@ -159,15 +160,14 @@ static int socket_set_option(struct weft_transport *transport, enum weft_transpo
     return limits_set(wheel, socket->limits, option, value);
 }
 
-static int extra_address(int fd, enum weft_extra what, void *buf, size_t *len_inout)
+static int extra_address(const struct socket_transport *socket, enum weft_extra what, void *buf, size_t *len_inout)
 {
+    enum weft_socket_name which = what == WEFT_EXTRA_PEERNAME ? WEFT_SOCKET_PEER : WEFT_SOCKET_OWN;
     struct sockaddr_storage address;
-    socklen_t len = sizeof(address);
-    memset(&address, 0, sizeof(address));
-    int status = what == WEFT_EXTRA_PEERNAME ? getpeername(fd, (struct sockaddr *)&address, &len)
-                                             : getsockname(fd, (struct sockaddr *)&address, &len);
+    socklen_t len;
+    int status = descriptor_get_name(socket->transport.loop, socket->file.fd, which, &address, &len);
     if (status < 0)
-        return -errno;
+        return status;
     if (*len_inout < len)
         return -ENOBUFS;
     memcpy(buf, &address, *len_inout < sizeof(address) ? len : sizeof(address));
@@ -187,7 +187,7 @@ static int socket_get_extra(const struct weft_transport *transport, enum weft_ex
     }
     if (what != WEFT_EXTRA_PEERNAME && what != WEFT_EXTRA_SOCKNAME)
         return -ENOTSUP;
-    return weft_file_is_virtual(&socket->file) ? -ENOTSUP : extra_address(socket->file.fd, what, buf, len_inout);
+    return extra_address(socket, what, buf, len_inout);
 }
 
 static const struct weft_transport_stream_ops socket_ops = {

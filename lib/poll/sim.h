@@ -1,11 +1,11 @@
 /*
- * Sim: a world of files without a kernel, for tests and for the simulator's driver.
+ * Sim: a world of files without a kernel, as tests and the simulator's driver have it. What users see of it is weft/sim.h.
  *
  * A world has a clock of its own, streams that connect two files, listeners, and a script for each file of what shall go wrong. Its files
  * are ordinary `weft_file`s with a virtual descriptor (WEFT_FD_VIRTUAL and up), so that code above the poller runs on them unchanged. Equal
- * seeds and equal calls give equal results, to the nanosecond.
+ * seeds and equal calls give equal results, to the nanosecond. What is made here is on the world's first host, which has no neighbours.
  *
- *      struct sim_world *world = sim_world_create(&(struct sim_options){.size = sizeof(struct sim_options), .seed = 7});
+ *      struct weft_sim *world = sim_world_create(&(struct sim_options){.size = sizeof(struct sim_options), .seed = 7});
  *      struct weft_poller_options options = {sizeof(options), 0, world};
  *      weft_poller_init(poller, weft_poller_sim_ops(), &options);
  *      sim_pair(world, &near, &far, 0);
@@ -22,12 +22,13 @@
 #ifndef LIB_POLL_SIM_H
 #define LIB_POLL_SIM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "weft/operation.h"
 
-struct sim_world;
+struct weft_sim;
 
 #define SIM_NEVER_NS UINT64_MAX
 #define SIM_START_NS UINT64_C(1000000000) /* a world's first moment; not 0, so that "unset" is in the past */
@@ -44,37 +45,43 @@ struct sim_options {
 };
 
 /* Make a world; `options` may be NULL. NULL when out of memory. */
-struct sim_world *sim_world_create(const struct sim_options *options);
+struct weft_sim *sim_world_create(const struct sim_options *options);
 
 /* Free `world` and all that is in it, after its last poller. NULL is fine. */
-void sim_world_destroy(struct sim_world *world);
+void sim_world_destroy(struct weft_sim *world);
 
 /* The time in `world`. */
-uint64_t sim_world_now(const struct sim_world *world);
+uint64_t sim_world_now(const struct weft_sim *world);
 
 /* When the next event of `world` is due; SIM_NEVER_NS if none is. */
-uint64_t sim_world_next(const struct sim_world *world);
+uint64_t sim_world_next(struct weft_sim *world);
+
+/* When the next call of weft_sim_call_later() is due; SIM_NEVER_NS if none is. */
+uint64_t sim_world_next_call(const struct weft_sim *world);
+
+/* Make one call that is due, outside of loops. False if none is. */
+bool sim_world_call(struct weft_sim *world);
 
 /* Let time pass until `until_ns`; all events due by then happen, in order. A time in the past only makes those happen that are due now. */
-void sim_world_advance(struct sim_world *world, uint64_t until_ns);
+void sim_world_advance(struct weft_sim *world, uint64_t until_ns);
 
 /* How many descriptors are open in `world`, those in backlogs included. For conservation tests. */
-size_t sim_world_count(const struct sim_world *world);
+size_t sim_world_count(const struct weft_sim *world);
 
 /* Initialise `near` and `far` as the two ends of a stream that holds `capacity` bytes each way (0: the world's own). 0; -ENOMEM. */
-int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *far, size_t capacity);
+int sim_pair(struct weft_sim *world, struct weft_file *near, struct weft_file *far, size_t capacity);
 
 /* Initialise `file` as a listener for `address`. 0; -EADDRINUSE; -EINVAL; -ENOMEM. */
-int sim_listen(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog);
+int sim_listen(struct weft_sim *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog);
 
 /* Initialise `file` as a socket that is not connected: a connect operation may follow. 0; -ENOMEM. */
-int sim_socket(struct sim_world *world, struct weft_file *file);
+int sim_socket(struct weft_sim *world, struct weft_file *file);
 
 /* Initialise `file` as a socket connected to the listener at `address`, at once. 0; -ECONNREFUSED; -EAGAIN (backlog full); -ENOMEM. */
-int sim_connect(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len);
+int sim_connect(struct weft_sim *world, struct weft_file *file, const struct sockaddr *address, socklen_t len);
 
 /* Close a descriptor that has no file, or whose file was never submitted on. 0; -EBADF. */
-int sim_close(struct sim_world *world, int fd);
+int sim_close(struct weft_sim *world, int fd);
 
 /* What the `nth` result (from 1) of operations of `kind` on a file shall be. Zero leaves a thing as it is. */
 struct sim_step {
@@ -86,15 +93,34 @@ struct sim_step {
 };
 
 /* Put `step` into the script of `file`. 0; -EBADF; -ENOMEM. */
-int sim_script(struct sim_world *world, const struct weft_file *file, const struct sim_step *step);
+int sim_script(struct weft_sim *world, const struct weft_file *file, const struct sim_step *step);
 
 /* Reset the connection of `file`: both ends find -ECONNRESET behind what had arrived. */
-void sim_reset(struct sim_world *world, const struct weft_file *file);
+void sim_reset(struct weft_sim *world, const struct weft_file *file);
 
 /* Cut the connection of `file`: nothing arrives at either end, until sim_heal() lets through what was held back. */
-void sim_cut(struct sim_world *world, const struct weft_file *file);
+void sim_cut(struct weft_sim *world, const struct weft_file *file);
 
 /* Undo sim_cut(). */
-void sim_heal(struct sim_world *world, const struct weft_file *file);
+void sim_heal(struct weft_sim *world, const struct weft_file *file);
+
+/* ---- for the driver: sim_host.c, sim_world.c ---- */
+
+struct weft_sim_host;
+
+/* What weft_sim_host_enter() was last told in this thread. thread: any */
+struct weft_sim_host *sim_host_entered(void);
+
+/* The world of `host`. */
+struct weft_sim *sim_host_world(struct weft_sim_host *host);
+
+/* How often `host` has been restarted. */
+uint32_t sim_host_boot_count(const struct weft_sim_host *host);
+
+/* True if `host` has had power ever since it had been restarted so often. */
+bool sim_host_is_up(const struct weft_sim_host *host, uint32_t boot_count);
+
+/* Until when its loops take no turn. */
+uint64_t sim_host_paused_until(const struct weft_sim_host *host);
 
 #endif

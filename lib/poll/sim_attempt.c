@@ -16,8 +16,8 @@ static int attempt_read(struct sim_node *node, unsigned char *buf, size_t len)
 {
     if (node->in.arrived > 0)
         return (int)sim_node_read(node, buf, len);
-    if (node->is_reset)
-        return -ECONNRESET;
+    if (node->error != 0)
+        return node->error;
     if (node->in.is_ended)
         return 0;
     return node->kind == SIM_STREAM ? READINESS_WOULD_BLOCK : -ENOTCONN;
@@ -42,13 +42,32 @@ static int attempt_recvmsg(struct sim_node *node, struct msghdr *message)
 
 static int write_check(struct sim_node *node)
 {
-    if (sim_chance(node->world, node->world->options.reset_permille))
+    if (sim_fault(node->host, node->host->faults.write_reset_permille, "write-resets"))
         sim_node_reset(node);
-    if (node->is_reset)
-        return -ECONNRESET;
+    if (node->error != 0)
+        return node->error;
     if (node->kind != SIM_STREAM)
         return -ENOTCONN;
-    return node->is_shut || node->peer < 0 ? -EPIPE : 0;
+    return node->is_shut || (node->peer < 0 && !node->is_orphan) ? -EPIPE : 0;
+}
+
+static size_t bytes_of(const struct iovec *iov, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    return bytes;
+}
+
+/* How many bytes a write may take when the dice make it short. Whoever has some left tries again at once. */
+static size_t short_write_max(struct sim_node *node, const struct iovec *iov, size_t count, size_t bytes_max)
+{
+    uint32_t permille = node->host->faults.short_write_permille;
+    size_t bytes = permille == 0 ? 0 : bytes_of(iov, count);
+    if (bytes < 2 || !sim_fault(node->host, permille, "short-write"))
+        return bytes_max;
+    size_t part = 1 + (size_t)random_below(&sim_node_world(node)->random, bytes - 1);
+    return part < bytes_max ? part : bytes_max;
 }
 
 /* Write the pieces, `bytes_max` at most. A write of nothing is 0, as with send(2). */
@@ -56,15 +75,19 @@ static int attempt_write(struct sim_node *node, const struct iovec *iov, size_t 
 {
     int status = write_check(node);
     if (status == 0)
-        status = sim_reserve(node->world, count);
+        status = sim_reserve(sim_node_world(node), count);
     if (status < 0)
         return status;
+    bytes_max = short_write_max(node, iov, count, bytes_max);
     size_t asked = 0;
     size_t total = 0;
     for (size_t i = 0; i < count && total == asked && total < bytes_max; i++) {
         size_t len = iov[i].iov_len < bytes_max - total ? iov[i].iov_len : bytes_max - total;
+        int written = sim_node_write(node, iov[i].iov_base, len);
+        if (written < 0)
+            return total > 0 ? (int)total : written;
         asked += len;
-        total += sim_node_write(node, iov[i].iov_base, len);
+        total += (size_t)written;
     }
     return total == 0 && asked > 0 ? READINESS_WOULD_BLOCK : (int)total;
 }
@@ -79,31 +102,90 @@ static int attempt_shutdown(struct sim_node *node)
 
 /* Connections */
 
+static int accept_fault(struct sim_node *listener)
+{
+    struct weft_sim_host *host = listener->host;
+    if (listener->backlog_count == 0)
+        return 0;
+    if (sim_fault(host, host->faults.accept_emfile_permille, "accept-emfile"))
+        return -EMFILE;
+    return sim_fault(host, host->faults.accept_enfile_permille, "accept-enfile") ? -ENFILE : 0;
+}
+
+/* The next in the backlog that lives. */
+static struct sim_node *accept_next(struct sim_node *listener)
+{
+    struct weft_sim_host *host = listener->host;
+    struct sim_node *accepted;
+    while ((accepted = sim_node_accept(listener)) != NULL && sim_fault(host, host->faults.accept_abort_permille, "accept-aborted")) {
+        sim_node_reset(accepted);
+        sim_node_destroy(accepted);
+    }
+    return accepted;
+}
+
 static int attempt_accept(struct sim_node *listener, const struct weft_operation *operation)
 {
     if (listener->kind != SIM_LISTENER)
         return -EINVAL;
-    struct sim_node *accepted = sim_node_accept(listener);
+    int status = accept_fault(listener);
+    struct sim_node *accepted = status < 0 ? NULL : accept_next(listener);
     if (accepted == NULL)
-        return READINESS_WOULD_BLOCK;
-    if (operation->args.accept.len != NULL)
-        *operation->args.accept.len = 0; /* Peers have no names here. */
+        return status < 0 ? status : READINESS_WOULD_BLOCK;
+    socklen_t *len = operation->args.accept.len;
+    if (len != NULL) {
+        memcpy(operation->args.accept.address, &accepted->far.storage, *len < accepted->far.len ? *len : accepted->far.len);
+        *len = accepted->far.len;
+    }
     return WEFT_FD_VIRTUAL + accepted->id;
+}
+
+/* Where to? There may be nobody. */
+static int connect_route(struct sim_node *node, const struct weft_operation *operation)
+{
+    int status = sim_name_set(&node->far, operation->args.connect.address, operation->args.connect.len);
+    if (status < 0)
+        return status;
+    node->remote = sim_route(node->host, &node->far);
+    return node->remote == NULL ? -EHOSTUNREACH : sim_reserve(sim_node_world(node), 1);
 }
 
 static int connect_begin(struct sim_node *node, const struct weft_operation *operation)
 {
-    int status = sim_node_address(node, operation->args.connect.address, operation->args.connect.len);
-    if (status == 0)
-        status = sim_reserve(node->world, 1);
+    int status = connect_route(node, operation);
     if (status < 0)
         return status;
-    uint64_t latency_ns = sim_latency(node->world);
+    struct weft_sim *world = sim_node_world(node);
+    const struct weft_sim_link *link = &sim_path(node->host, node->remote)->link;
+    uint64_t latency_ns = sim_link_latency(world, link);
     node->kind = SIM_CONNECTING;
-    node->connect_ns = node->world->now_ns + latency_ns;
+    node->connect_ns = world->now_ns + latency_ns;
+    node->is_lost = sim_chance(world, link->connect_lose_permille);
     if (latency_ns > 0)
         sim_push(node, latency_ns, SIM_EDGE, WEFT_FILE_WRITABLE);
     return 0;
+}
+
+/* True if the way there, or the way back, is of no use at present. */
+static bool connect_is_stalled(const struct sim_node *node)
+{
+    return node->is_lost || node->remote->is_down || sim_path(node->host, node->remote)->is_cut ||
+           sim_path(node->remote, node->host)->is_cut;
+}
+
+static int connect_arrive(struct sim_node *node)
+{
+    if (sim_node_has_given_up(node))
+        return -ETIMEDOUT;
+    if (connect_is_stalled(node)) {
+        sim_node_stall(node);
+        return READINESS_WOULD_BLOCK;
+    }
+    sim_node_unstall(node);
+    if (sim_chance(sim_node_world(node), sim_path(node->host, node->remote)->link.connect_refuse_permille))
+        return -ECONNREFUSED;
+    int status = sim_node_connect(node);
+    return status == -EAGAIN ? READINESS_WOULD_BLOCK : status; /* The backlog is full; an accept will tell. */
 }
 
 static int attempt_connect(struct sim_node *node, const struct weft_operation *operation, bool is_first)
@@ -115,11 +197,12 @@ static int attempt_connect(struct sim_node *node, const struct weft_operation *o
         if (status < 0)
             return status;
     }
-    if (node->world->now_ns < node->connect_ns)
+    if (sim_node_world(node)->now_ns < node->connect_ns)
         return READINESS_WOULD_BLOCK;
-    int status = sim_node_connect(node);
-    if (status == -EAGAIN)
-        return READINESS_WOULD_BLOCK; /* The backlog is full; an accept will tell. */
+    int status = connect_arrive(node);
+    if (status == READINESS_WOULD_BLOCK)
+        return status;
+    sim_node_unstall(node);
     node->kind = status == 0 ? SIM_STREAM : SIM_IDLE;
     return status;
 }
@@ -173,7 +256,7 @@ static struct sim_script *script_find(struct sim_node *node, unsigned kind)
 
 static bool script_delays(struct sim_node *node, struct sim_script *script, unsigned side)
 {
-    uint64_t now_ns = node->world->now_ns;
+    uint64_t now_ns = sim_node_world(node)->now_ns;
     if (script->step.delay_ns == 0)
         return false;
     if (script->until_ns == 0) {
@@ -186,9 +269,9 @@ static bool script_delays(struct sim_node *node, struct sim_script *script, unsi
 /* How many bytes a read may give when the dice make it short. The rest comes with an edge of its own, like a second segment. */
 static size_t short_read_max(struct sim_node *node, const struct weft_operation *operation)
 {
-    struct sim_world *world = node->world;
-    if (operation->kind != WEFT_OP_RECV || node->in.arrived < 2 || !sim_chance(world, world->options.short_read_permille) ||
-        sim_reserve(world, 1) < 0)
+    struct weft_sim *world = sim_node_world(node);
+    if (operation->kind != WEFT_OP_RECV || node->in.arrived < 2 || sim_reserve(world, 1) < 0 ||
+        !sim_fault(node->host, node->host->faults.short_read_permille, "short-read"))
         return SIZE_MAX;
     sim_push(node, 0, SIM_EDGE, 0);
     return 1 + (size_t)random_below(&world->random, node->in.arrived - 1);
@@ -209,13 +292,28 @@ static int attempt_scripted(struct sim_node *node, struct weft_operation *operat
     return result;
 }
 
+/* Of each kind of operation, its word in the trace. */
+static const char *const words[SIM_KINDS] = {
+    [WEFT_OP_ACCEPT] = "accept", [WEFT_OP_CONNECT] = "connect", [WEFT_OP_RECV] = "recv",    [WEFT_OP_SEND] = "send",
+    [WEFT_OP_SENDV] = "send",    [WEFT_OP_RECVMSG] = "recv",    [WEFT_OP_SENDMSG] = "send", [WEFT_OP_POLL] = "poll",
+    [WEFT_OP_CLOSE] = "close",   [WEFT_OP_SHUTDOWN] = "shut",
+};
+
+static int64_t traced(const struct weft_operation *operation, int result)
+{
+    return operation->kind == WEFT_OP_ACCEPT && result >= 0 ? result - WEFT_FD_VIRTUAL : result;
+}
+
 int sim_attempt(struct sim_node *node, struct weft_operation *operation, struct readiness_window window, bool is_first)
 {
+    if (node->is_dead)
+        return -ENETDOWN;
     struct sim_script *script = script_find(node, operation->kind);
     int result = script != NULL ? attempt_scripted(node, operation, window, is_first, script)
                                 : attempt_kind(node, operation, window, short_read_max(node, operation), is_first);
     if (result == READINESS_WOULD_BLOCK)
         return result;
+    sim_trace(sim_node_world(node), node->host, words[operation->kind], node->id, traced(operation, result));
     node->counts[operation->kind]++;
     if (script_find(node, operation->kind) != NULL)
         sim_push(node, 0, SIM_EDGE, claim_side(operation)); /* The next step may be a failure, which needs no bytes to happen. */

@@ -13,8 +13,9 @@
 
 struct sim_poller {
     struct readiness readiness; /* first */
-    struct sim_world *world;
+    struct weft_sim_host *host;
     struct waker waker;
+    uint32_t boot_count; /* of the host as this was made */
     bool owns_world;
 };
 
@@ -23,11 +24,21 @@ static struct sim_poller *sim_of(struct weft_poller *poller)
     return (struct sim_poller *)(void *)poller;
 }
 
+struct weft_sim_host *sim_poller_host(struct weft_poller *poller)
+{
+    return sim_of(poller)->host;
+}
+
+bool sim_poller_is_dead(struct weft_poller *poller)
+{
+    return !sim_host_is_up(sim_of(poller)->host, sim_of(poller)->boot_count);
+}
+
 /* What readiness asks of a kernel */
 
 static struct sim_node *node_of(struct readiness *readiness, const struct weft_file *file)
 {
-    return sim_node_find(sim_of(&readiness->base)->world, file->fd);
+    return sim_node_find(sim_of(&readiness->base)->host->world, file->fd);
 }
 
 static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
@@ -47,7 +58,7 @@ static int file_watch(struct readiness *readiness, struct weft_file *file)
     struct sim_node *node = node_of(readiness, file);
     if (node == NULL)
         return -EBADF;
-    int status = sim_reserve(node->world, 1);
+    int status = sim_reserve(sim_node_world(node), 1);
     if (status < 0)
         return status;
     node->readiness = readiness;
@@ -77,7 +88,7 @@ static const struct readiness_ops sim_readiness_ops = {file_attempt, file_watch,
 
 static void world_leave(struct sim_poller *sim)
 {
-    struct sim_world *world = sim->world;
+    struct weft_sim *world = sim->host->world;
     for (int id = 0; id < world->nodes_max; id++) {
         struct sim_node *node = world->nodes[id];
         if (node != NULL && node->readiness == &sim->readiness) {
@@ -86,7 +97,7 @@ static void world_leave(struct sim_poller *sim)
         }
     }
     world->poller_count--;
-    sim->world = NULL;
+    sim->host = NULL;
     if (sim->owns_world)
         sim_world_destroy(world);
 }
@@ -94,7 +105,7 @@ static void world_leave(struct sim_poller *sim)
 static void sim_fini(struct weft_poller *poller)
 {
     struct sim_poller *sim = sim_of(poller);
-    if (sim->world == NULL)
+    if (sim->host == NULL)
         return; /* Never initialised. */
     world_leave(sim);
     waker_fini(&sim->waker);
@@ -106,13 +117,14 @@ static int sim_init(struct weft_poller *poller, const struct weft_poller_options
     poller->is_virtual = 1;
     struct sim_poller *sim = sim_of(poller);
     sim->waker.fd = -1;
-    sim->world = options == NULL ? NULL : options->world;
-    sim->owns_world = sim->world == NULL;
+    sim->host = options != NULL && options->world != NULL ? options->world : sim_host_entered();
+    sim->owns_world = sim->host == NULL;
     if (sim->owns_world)
-        sim->world = sim_world_create(NULL);
-    if (sim->world == NULL)
+        sim->host = (struct weft_sim_host *)(void *)sim_world_create(NULL); /* its first member */
+    if (sim->host == NULL)
         return -ENOMEM;
-    sim->world->poller_count++;
+    sim->host->world->poller_count++;
+    sim->boot_count = sim->host->boot_count;
     int status = readiness_init(&sim->readiness, &sim_readiness_ops);
     if (status == 0)
         status = waker_init(&sim->waker);
@@ -121,7 +133,7 @@ static int sim_init(struct weft_poller *poller, const struct weft_poller_options
     return status;
 }
 
-static uint64_t deadline_ns(const struct sim_world *world, int64_t timeout_ns)
+static uint64_t deadline_ns(const struct weft_sim *world, int64_t timeout_ns)
 {
     bool is_far = timeout_ns < 0 || (uint64_t)timeout_ns > SIM_NEVER_NS - 1 - world->now_ns;
     return is_far ? SIM_NEVER_NS : world->now_ns + (uint64_t)timeout_ns;
@@ -130,7 +142,7 @@ static uint64_t deadline_ns(const struct sim_world *world, int64_t timeout_ns)
 /* Let time pass, or the thread sleep, with nothing ready now. */
 static void sim_sleep(struct sim_poller *sim, int64_t timeout_ns)
 {
-    struct sim_world *world = sim->world;
+    struct weft_sim *world = sim->host->world;
     if (timeout_ns == 0 || world->poller_count > 1)
         return;
     uint64_t until_ns = deadline_ns(world, timeout_ns);
@@ -149,7 +161,7 @@ static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_
 {
     struct sim_poller *sim = sim_of(poller);
     poller->counters.waits++;
-    sim_world_advance(sim->world, sim->world->now_ns);
+    sim_world_advance(sim->host->world, sim->host->world->now_ns);
     bool is_woken = waker_take(&sim->waker);
     if (!is_woken && !readiness_has_ready(&sim->readiness))
         sim_sleep(sim, timeout_ns);
@@ -164,7 +176,7 @@ static void sim_wake(struct weft_poller *poller)
 
 static uint64_t sim_now(struct weft_poller *poller)
 {
-    return sim_of(poller)->world->now_ns;
+    return sim_of(poller)->host->world->now_ns;
 }
 
 const struct weft_poller_ops *weft_poller_sim_ops(void)
@@ -180,6 +192,7 @@ const struct weft_poller_ops *weft_poller_sim_ops(void)
         .wait = sim_wait,
         .wake = sim_wake,
         .now = sim_now,
+        .sockets = &sim_sockets,
     };
     return &ops;
 }

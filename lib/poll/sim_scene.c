@@ -13,10 +13,11 @@ static void file_init(struct weft_file *file, const struct sim_node *node)
     weft_file_init(file, WEFT_FD_VIRTUAL + node->id, WEFT_FILE_STREAM);
 }
 
-int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *far, size_t capacity)
+int sim_pair(struct weft_sim *world, struct weft_file *near, struct weft_file *far, size_t capacity)
 {
-    struct sim_node *node = sim_node_create(world, SIM_STREAM, capacity);
-    struct sim_node *peer = node == NULL ? NULL : sim_node_create(world, SIM_STREAM, capacity);
+    size_t window = capacity != 0 ? capacity : sim_path(&world->first, &world->first)->link.window_bytes;
+    struct sim_node *node = sim_node_create(&world->first, SIM_STREAM, window);
+    struct sim_node *peer = node == NULL ? NULL : sim_node_create(&world->first, SIM_STREAM, window);
     if (peer == NULL) {
         if (node != NULL)
             sim_node_destroy(node);
@@ -28,41 +29,44 @@ int sim_pair(struct sim_world *world, struct weft_file *near, struct weft_file *
     return 0;
 }
 
-int sim_listen(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog)
+static int listen_at(struct sim_node *node, const struct sockaddr *address, socklen_t len, unsigned backlog)
 {
-    if (backlog == 0 || address == NULL || len > sizeof(struct sockaddr_storage))
-        return -EINVAL;
-    if (sim_node_listener(world, address, len) != NULL)
-        return -EADDRINUSE;
-    struct sim_node *node = sim_node_create(world, SIM_LISTENER, 1);
+    struct sim_name name;
+    int status = sim_name_set(&name, address, len);
+    if (status == 0)
+        status = sim_node_bind(node, &name, false);
+    return status == 0 ? sim_node_listen(node, backlog) : status;
+}
+
+int sim_listen(struct weft_sim *world, struct weft_file *file, const struct sockaddr *address, socklen_t len, unsigned backlog)
+{
+    struct sim_node *node = sim_node_create(&world->first, SIM_IDLE, 0);
     if (node == NULL)
         return -ENOMEM;
-    node->backlog = weft_calloc(backlog, sizeof(*node->backlog));
-    if (node->backlog == NULL) {
+    int status = listen_at(node, address, len, backlog);
+    if (status < 0)
         sim_node_destroy(node);
-        return -ENOMEM;
-    }
-    node->backlog_max = backlog;
-    sim_node_address(node, address, len);
-    file_init(file, node);
-    return 0;
+    else
+        file_init(file, node);
+    return status;
 }
 
-int sim_socket(struct sim_world *world, struct weft_file *file)
+int sim_socket(struct weft_sim *world, struct weft_file *file)
 {
-    struct sim_node *node = sim_node_create(world, SIM_IDLE, 0);
+    struct sim_node *node = sim_node_create(&world->first, SIM_IDLE, 0);
     if (node == NULL)
         return -ENOMEM;
     file_init(file, node);
     return 0;
 }
 
-int sim_connect(struct sim_world *world, struct weft_file *file, const struct sockaddr *address, socklen_t len)
+int sim_connect(struct weft_sim *world, struct weft_file *file, const struct sockaddr *address, socklen_t len)
 {
-    struct sim_node *node = sim_node_create(world, SIM_IDLE, 0);
+    struct sim_node *node = sim_node_create(&world->first, SIM_IDLE, 0);
     if (node == NULL)
         return -ENOMEM;
-    int status = sim_node_address(node, address, len);
+    int status = sim_name_set(&node->far, address, len);
+    node->remote = &world->first;
     if (status == 0)
         status = sim_node_connect(node);
     if (status < 0) {
@@ -73,7 +77,7 @@ int sim_connect(struct sim_world *world, struct weft_file *file, const struct so
     return 0;
 }
 
-int sim_close(struct sim_world *world, int fd)
+int sim_close(struct weft_sim *world, int fd)
 {
     struct sim_node *node = sim_node_find(world, fd);
     if (node == NULL)
@@ -82,7 +86,7 @@ int sim_close(struct sim_world *world, int fd)
     return 0;
 }
 
-int sim_script(struct sim_world *world, const struct weft_file *file, const struct sim_step *step)
+int sim_script(struct weft_sim *world, const struct weft_file *file, const struct sim_step *step)
 {
     struct sim_node *node = sim_node_find(world, file->fd);
     if (node == NULL)
@@ -101,23 +105,14 @@ int sim_script(struct sim_world *world, const struct weft_file *file, const stru
     return 0;
 }
 
-void sim_reset(struct sim_world *world, const struct weft_file *file)
+void sim_reset(struct weft_sim *world, const struct weft_file *file)
 {
     struct sim_node *node = sim_node_find(world, file->fd);
     assert(node != NULL);
     sim_node_reset(node);
 }
 
-static void node_heal(struct sim_node *node)
-{
-    node->is_cut = false;
-    node->in.arrived += node->in.held;
-    node->in.held = 0;
-    node->in.is_ended = node->in.is_ended || node->in.is_end_held;
-    sim_node_edge(node, 0);
-}
-
-void sim_cut(struct sim_world *world, const struct weft_file *file)
+void sim_cut(struct weft_sim *world, const struct weft_file *file)
 {
     struct sim_node *node = sim_node_find(world, file->fd);
     assert(node != NULL);
@@ -127,12 +122,15 @@ void sim_cut(struct sim_world *world, const struct weft_file *file)
         peer->is_cut = true;
 }
 
-void sim_heal(struct sim_world *world, const struct weft_file *file)
+void sim_heal(struct weft_sim *world, const struct weft_file *file)
 {
     struct sim_node *node = sim_node_find(world, file->fd);
     assert(node != NULL);
     struct sim_node *peer = sim_node_peer(node);
-    node_heal(node);
-    if (peer != NULL)
-        node_heal(peer);
+    node->is_cut = false;
+    sim_node_release(node);
+    if (peer == NULL)
+        return;
+    peer->is_cut = false;
+    sim_node_release(peer);
 }

@@ -26,7 +26,7 @@
 #include "weft/task.h"
 
 struct crew;
-struct sim_world;
+struct weft_sim;
 
 /* The steps of the end. Each may be the last one that is taken before weft_runtime_destroy(). */
 enum runtime_step {
@@ -107,7 +107,7 @@ struct weft_runtime {
     struct weft_task *witness; /* a task that was not done, see shutdown.c; referenced */
     struct random random;
     struct runtime_sigint sigint;
-    struct sim_world *world; /* the sim driver's */
+    struct weft_sim *world; /* the sim driver's */
     bool owns_world;
     uint32_t *order; /* the sim driver's: whose turn is when */
 };
@@ -180,7 +180,7 @@ void runtime_sigint_install(struct weft_runtime *runtime);
 void runtime_sigint_remove(struct weft_runtime *runtime);
 
 /* The sim driver's world. */
-static inline struct sim_world *runtime_world(const struct weft_runtime *runtime)
+static inline struct weft_sim *runtime_world(const struct weft_runtime *runtime)
 {
     return runtime->world;
 }

@@ -34,7 +34,7 @@
 
 struct actor;
 struct peers;
-struct sim_world;
+struct weft_sim;
 struct weft_runtime;
 
 /* What a task is made of in a TaskRule. */
@@ -50,7 +50,7 @@ struct fixture {
     int loop_count; /* 1: alone; 4: three others are busy, and some of their traffic passes through `loop` */
     enum coro_kind coro_kind;
     struct actor *actors;         /* freed at the end */
-    struct sim_world *world;      /* of `loop`, where that is the simulator's */
+    struct weft_sim *world;       /* of `loop`, where that is the simulator's */
     struct weft_runtime *runtime; /* of all four, unless they are the simulator's; they are run one by one even so */
     struct peers *peers;          /* the three others, while they run */
 };

@@ -143,7 +143,7 @@ static void run_seed(uint64_t seed, unsigned reset_permille)
                                         .capacity = 1 + random_below(&random, 30000),
                                         .short_read_permille = (unsigned)random_below(&random, 500),
                                         .reset_permille = reset_permille};
-    struct sim_world *world = sim_world_create(&world_options);
+    struct weft_sim *world = sim_world_create(&world_options);
     struct weft_poller_options poller_options = {sizeof(poller_options), 0, world};
     struct weft_loop_options options = WEFT_LOOP_OPTIONS;
     options.poller = &poller_options;

@@ -22,12 +22,19 @@ struct listening {
     uint16_t port;
 };
 
+static int open_socket(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    return fd;
+}
+
 static struct listening listen_at(const char *host)
 {
     struct weft_address address;
     struct listening listening;
     CHECK_EQ(address_from_numeric(host, 0, 0, &address), 0);
-    listening.fd = address_socket(&address);
+    listening.fd = open_socket(address.family);
     CHECK_EQ(bind(listening.fd, (struct sockaddr *)&address.storage, address.len), 0);
     CHECK_EQ(listen(listening.fd, 16), 0);
     CHECK_EQ(getsockname(listening.fd, (struct sockaddr *)&address.storage, &address.len), 0);
@@ -223,13 +230,13 @@ static struct listening listen_stuck(int *fillers, size_t count)
     struct weft_address address;
     struct listening listening = {-1, 0};
     CHECK_EQ(address_from_numeric("127.0.0.1", 0, 0, &address), 0);
-    listening.fd = address_socket(&address);
+    listening.fd = open_socket(address.family);
     CHECK_EQ(bind(listening.fd, (struct sockaddr *)&address.storage, address.len), 0);
     CHECK_EQ(listen(listening.fd, 0), 0);
     CHECK_EQ(getsockname(listening.fd, (struct sockaddr *)&address.storage, &address.len), 0);
     listening.port = (uint16_t)address_get_port(&address.storage);
     for (size_t i = 0; i < count; i++) {
-        fillers[i] = address_socket(&address);
+        fillers[i] = open_socket(address.family);
         (void)connect(fillers[i], (struct sockaddr *)&address.storage, address.len);
     }
     return listening;

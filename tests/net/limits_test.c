@@ -11,7 +11,7 @@ enum { MS = 1000000 };
 
 struct sim_scene {
     struct scene scene;
-    struct sim_world *world;
+    struct weft_sim *world;
     int64_t live_before;
     struct weft_poller_options options;
 };

@@ -33,7 +33,7 @@ enum backend { BACKENDS(BACKEND_ENUM, , ) };
 struct scene {
     enum backend backend;
     struct weft_poller *poller;
-    struct sim_world *world; /* NULL over a kernel */
+    struct weft_sim *world; /* NULL over a kernel */
     struct weft_file near;
     struct weft_file far;
 };

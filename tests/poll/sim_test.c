@@ -8,7 +8,7 @@
 #include "tests/support/oom.h"
 #include "weft/memory.h"
 
-static struct weft_poller *poller_open(struct sim_world *world)
+static struct weft_poller *poller_open(struct weft_sim *world)
 {
     const struct weft_poller_ops *ops = weft_poller_sim_ops();
     struct weft_poller_options options = {sizeof(options), 0, world};
@@ -389,7 +389,7 @@ static int everything_once(void)
 {
     struct weft_file near, far, listener, client;
     struct scene_address address = {.len = 2};
-    struct sim_world *world = sim_world_create(NULL);
+    struct weft_sim *world = sim_world_create(NULL);
     if (world == NULL)
         return -ENOMEM;
     int status = sim_pair(world, &near, &far, 0);

@@ -257,7 +257,7 @@ Test(sim, survives_running_out_of_memory_at_each_allocation, .timeout = 20)
 
 Test(sim, lives_in_the_world_that_it_is_given, .timeout = 5)
 {
-    struct sim_world *world = sim_world_create(NULL);
+    struct weft_sim *world = sim_world_create(NULL);
     struct weft_poller_options in_world = WEFT_POLLER_OPTIONS_INIT;
     struct weft_runtime_options options = fixture_options(2);
     uint64_t elapsed_ns = 0;
