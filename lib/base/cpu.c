@@ -37,8 +37,7 @@ static void cpu_affinity_fini(struct cpu_affinity *affinity)
 /* The kernel says EINVAL while the set is shorter than its own. */
 static int cpu_affinity_init(struct cpu_affinity *affinity)
 {
-    affinity->set = &affinity->fixed;
-    affinity->bytes = sizeof(affinity->fixed);
+    *affinity = (struct cpu_affinity){.set = &affinity->fixed, .bytes = sizeof(affinity->fixed)};
     for (int count = 2 * CPU_SETSIZE; sched_getaffinity(0, affinity->bytes, affinity->set) != 0; count *= 2) {
         int status = -errno;
         cpu_affinity_fini(affinity);

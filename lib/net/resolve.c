@@ -80,14 +80,14 @@ static int list_from(const struct addrinfo *infos, struct weft_address_list *lis
 static int lookup_run(void *arg, void **result_out)
 {
     struct lookup *lookup = arg;
-    struct addrinfo hints = {
-        .ai_family = lookup->options.family,
-        .ai_socktype = lookup->options.type,
-        .ai_protocol = lookup->options.protocol,
-        .ai_flags = lookup->options.flags,
-    };
+    struct addrinfo hints;
     struct addrinfo *infos = NULL;
     (void)result_out;
+    memset(&hints, 0, sizeof(hints)); /* its padding too, which crosses into the C library */
+    hints.ai_family = lookup->options.family;
+    hints.ai_socktype = lookup->options.type;
+    hints.ai_protocol = lookup->options.protocol;
+    hints.ai_flags = lookup->options.flags;
     weft_atomic_store_relaxed(&lookup->has_started, 1);
     int code = getaddrinfo(lookup->host, lookup->service, &hints, &infos);
     lookup->status = weft_status_from_eai(code, errno);

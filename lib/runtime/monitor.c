@@ -192,7 +192,7 @@ struct scheduling {
  */
 static void ask_for_short_slices(void)
 {
-    struct scheduling present;
+    struct scheduling present = {0};
     if (syscall(SYS_sched_getattr, 0, &present, sizeof(present), 0) != 0 || present.policy != SCHED_OTHER)
         return;
     present.runtime_ns = MONITOR_TICK_NS;

@@ -204,7 +204,7 @@ Test(cpu, survives_paths_that_are_too_long, .timeout = 5)
 
 Test(cpu, has_at_most_what_affinity_allows, .timeout = 5)
 {
-    cpu_set_t set;
+    cpu_set_t set = {0};
     struct cpu_paths nowhere = {.cgroup_file = "/nonexistent", .cgroup_root = "/nonexistent"};
     CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
     CHECK_EQ(cpu_count_available(&nowhere), CPU_COUNT(&set));
@@ -214,7 +214,7 @@ Test(cpu, has_at_most_what_affinity_allows, .timeout = 5)
 
 Test(cpu, numbers_the_allowed_ones_in_order_and_around, .timeout = 5)
 {
-    cpu_set_t set;
+    cpu_set_t set = {0};
     CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);
     int count = CPU_COUNT(&set);
     int before = -1;

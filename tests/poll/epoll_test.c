@@ -323,11 +323,11 @@ Test(epoll, reads_every_datagram_of_one_event, .timeout = 5)
 Test(epoll, passes_descriptors_that_do_not_leak, .timeout = 5)
 {
     int fds[2];
-    char byte;
+    char byte = 0;
     union {
-        struct cmsghdr align;
         char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {0};
+        struct cmsghdr align;
+    } control = {{0}};
     struct iovec iov = {&byte, 1};
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
     struct weft_file file;

@@ -153,7 +153,7 @@ Test(migration, keeps_thread_locals_errno_and_current_task_apart, .timeout = 120
         CHECK_EQ(weft_future_wait(&tasks[i]->future, -1, NULL), 0);
         weft_task_unref(tasks[i]);
         CHECK_EQ(walkers[i].hops, HOPS);
-        CHECK(walkers[i].moves > HOPS / 2);
+        CHECK(walkers[i].moves > HOPS / 8); /* on an idle machine nearly each; a busy one lets the wrong loop be quicker */
     }
     CHECK_EQ(weft_runtime_shutdown(runtime, 20 * SECOND), 0);
     weft_runtime_destroy(runtime);

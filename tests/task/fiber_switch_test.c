@@ -121,7 +121,7 @@ Test(fiber_switch, enters_on_an_aligned_stack, .timeout = 10)
 
 static bool registers_survive(struct fiber_context *from, struct fiber_context *to, uint64_t seed)
 {
-    uint64_t kept[6];
+    uint64_t kept[6] = {0};
     uint64_t *kept_ptr = kept;
     void **from_sp = &from->sp;
     void *to_sp = to->sp;
@@ -282,7 +282,7 @@ Test(fiber_switch, keeps_mxcsr_of_both_sides, .timeout = 10)
 
 static uint16_t x87_control(void)
 {
-    uint16_t word;
+    uint16_t word = 0;
     __asm__ volatile("fnstcw %0" : "=m"(word));
     return word;
 }

@@ -17,7 +17,7 @@
 #include "tests/support/test.h"
 #include "weft/memory.h"
 
-#if defined(FIBER_ASAN) || defined(FIBER_TSAN)
+#if TEST_SANITIZED
 #define MANY 4000 /* a sanitizer takes memory of its own for each */
 #else
 #define MANY 100000
@@ -284,14 +284,14 @@ Test(stack, a_hundred_thousand_live_at_once_with_one_page_each, .timeout = 60)
     /* Where guards are not marked this may be an emulator, whose own memory would count. */
     bool is_marked = stack_guard_kind(stacks[0]) == STACK_GUARD_MARKED;
     CHECK(!is_marked || mapping_count() - mappings < 2000);
-#if !defined(FIBER_ASAN) && !defined(FIBER_TSAN)
+#if !TEST_SANITIZED
     CHECK(!is_marked || each <= 4505); /* 4.4 KiB */
 #endif
     for (size_t i = 0; i < count; i++)
         stack_release(&pool, stacks[i]);
     while (stack_pool_trim(&pool, 64) == 64)
         ;
-#if !defined(FIBER_ASAN) && !defined(FIBER_TSAN)
+#if !TEST_SANITIZED
     CHECK(!is_marked || resident_bytes() < resident + count * 4096 / 20); /* malloc may keep what described the slabs */
 #endif
     CHECK_EQ(stack_pool_fini(&pool), 0);

@@ -94,8 +94,7 @@ static const struct route *route_of_path(const char *target, size_t len)
 /* Proxies are asked with a whole URL. */
 static const struct route *route_of_url(const char *target, size_t len)
 {
-    struct http_parser_url url;
-    http_parser_url_init(&url);
+    struct http_parser_url url = {0};
     if (http_parser_parse_url(target, len, false, &url) != 0)
         return NULL;
     if (!(url.field_set & (1u << UF_PATH)))
