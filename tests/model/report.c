@@ -9,7 +9,7 @@
 
 #include "tests/model/engine.h"
 
-enum { OUTCOMES_MAX = 256, OUTCOME_BYTES = 96, PATH_MAX_BYTES = 1 << 14 };
+enum { OUTCOMES_MAX = 1024, OUTCOME_BYTES = 96, PATH_MAX_BYTES = 1 << 14 };
 
 struct outcomes {
     char text[OUTCOMES_MAX][OUTCOME_BYTES];
