@@ -45,17 +45,18 @@ bool ring_push(struct ring *ring, struct weft_work *work)
 /* The head of what can be taken now, and how many from there on. Zero is a moment's truth. */
 static uint64_t claim(const struct ring *ring, uint64_t *head_out)
 {
-    /* Pairs with the release in take(): the tail that is read next is not older than this head. */
-    *head_out = weft_atomic_load_acquire(&ring->head);
+    /* Relaxed: take() fails on one that is outdated, and which slots may be read the tail says. */
+    *head_out = weft_atomic_load_relaxed(&ring->head);
     /* Pairs with the exchange in ring_push() and the release in publish(): the slots up to it. */
     uint64_t count = weft_atomic_load_acquire(&ring->tail) - *head_out;
-    return count > RING_CAPACITY ? 0 : count; /* more: others have taken and the owner has pushed since the head was read */
+    /* More: others have taken and the owner has pushed since the head was read, or others have taken what this tail does not show yet. */
+    return count > RING_CAPACITY ? 0 : count;
 }
 
 static bool take(struct ring *ring, uint64_t head, uint64_t count)
 {
-    /* Release: the slots have been read. Pairs with the acquire in room(). */
-    return weft_atomic_cas_acq_rel(&ring->head, &head, head + count);
+    /* Release: the slots have been read. Pairs with the acquire in room(). And the tail that was seen: Pairs with that in ring_count(). */
+    return weft_atomic_cas_release(&ring->head, &head, head + count);
 }
 
 struct weft_work *ring_pop(struct ring *ring)

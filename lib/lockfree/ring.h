@@ -101,8 +101,9 @@ static inline size_t ring_count_hint(const struct ring *ring)
  */
 static inline size_t ring_count(const struct ring *ring)
 {
-    /* Head first: the tail that is read after it is not smaller. Pairs with the exchange in ring_push(). */
-    uint64_t head = weft_atomic_load_seq_cst(&ring->head);
+    /* Head first: the tail that is read after it is not smaller. Pairs with the release in take(). */
+    uint64_t head = weft_atomic_load_acquire(&ring->head);
+    /* Pairs with the exchange in ring_push(). */
     return (size_t)(weft_atomic_load_seq_cst(&ring->tail) - head);
 }
 
