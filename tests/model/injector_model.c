@@ -209,7 +209,7 @@ static void setup_listed(void)
 static const struct model models[] = {
     {"push_sleep", "A push is seen by who announced that he sleeps, or the pusher sees him", setup, .threads = {push_one, sleep_for_one}},
     {"push_sleep_three", "The same with two pushers, of which one pushes a chain", setup,
-     .threads = {push_one, push_chain, sleep_for_three}, .check = check_all_taken_once, .bound = 3, .random_runs = 3000},
+     .threads = {push_one, push_chain, sleep_for_three}, .check = check_all_taken_once},
     {"leave_sleep", "What a taker leaves is seen by who sleeps, or the taker sees him", setup_two,
      .threads = {take_one_and_tell, sleep_for_one}, .check = check_all_taken_once},
     {"leave_listed", "The same when it lies in the list already", setup_listed, .threads = {take_one_and_tell, sleep_for_one},
@@ -217,7 +217,7 @@ static const struct model models[] = {
     {"takers", "Takers that share a pusher's works get each once", setup, .threads = {push_one, take_each, take_once},
      .check = check_all_taken_once},
     {"takers_of_a_list", "Takers of a list that is there get each work once", setup_listed, .threads = {take_once, take_each, take_once},
-     .check = check_all_taken_once, .bound = 3, .random_runs = 3000},
+     .check = check_all_taken_once},
     {"close", "Each push is delivered or refused", setup, .threads = {push_late_chain, push_late, take_and_close}, .check = check_closed},
 };
 
