@@ -60,6 +60,7 @@
 
 /* Add and subtract; each returns the value from before. */
 #define weft_atomic_add_relaxed(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_RELAXED)
+#define weft_atomic_add_release(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_RELEASE)
 #define weft_atomic_add_acq_rel(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_ACQ_REL)
 #define weft_atomic_add_seq_cst(ptr, value) __atomic_fetch_add((ptr), (value), __ATOMIC_SEQ_CST)
 #define weft_atomic_sub_relaxed(ptr, value) __atomic_fetch_sub((ptr), (value), __ATOMIC_RELAXED)

@@ -52,7 +52,7 @@ void worker_wake(struct worker *worker)
 {
     worker->parker->wake(worker);
     /* Release: the waker is done with the worker. Pairs with the acquire in worker_await_wakers(). */
-    (void)weft_atomic_add_acq_rel(&worker->wake_count, 1);
+    (void)weft_atomic_add_release(&worker->wake_count, 1);
 }
 
 void worker_call_on_jobs(struct worker *worker)
@@ -65,7 +65,7 @@ void worker_call_on_jobs(struct worker *worker)
 
 void worker_await_wakers(struct worker *worker)
 {
-    /* Pairs with the acq_rel in worker_wake(). */
+    /* Pairs with the release in worker_wake(): each one's, as every later one hands on what it released. */
     while (weft_atomic_load_acquire(&worker->wake_count) != worker->owed_count)
         weft_atomic_pause();
 }

@@ -77,6 +77,7 @@ void model_pause(void);
 #define weft_atomic_cas_seq_cst(ptr, expected, desired) MODEL_CAS_(ptr, expected, desired, MODEL_SEQ_CST, MODEL_SEQ_CST)
 
 #define weft_atomic_add_relaxed(ptr, value) MODEL_UPDATE_(MODEL_ADD, ptr, value, MODEL_RELAXED)
+#define weft_atomic_add_release(ptr, value) MODEL_UPDATE_(MODEL_ADD, ptr, value, MODEL_RELEASE)
 #define weft_atomic_add_acq_rel(ptr, value) MODEL_UPDATE_(MODEL_ADD, ptr, value, MODEL_ACQ_REL)
 #define weft_atomic_add_seq_cst(ptr, value) MODEL_UPDATE_(MODEL_ADD, ptr, value, MODEL_SEQ_CST)
 #define weft_atomic_sub_relaxed(ptr, value) MODEL_UPDATE_(MODEL_SUB, ptr, value, MODEL_RELAXED)
