@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/test.h"
+
 #include "lib/base/thread.h"
 #include "tests/faults/scene.h"
 #include "tests/faults/shim.h"
@@ -25,7 +27,7 @@ static int serve(struct weft_stream *stream, void *arg)
 static struct weft_server *listen_at(struct weft_server_options *options)
 {
     struct weft_server *server;
-    options->path = options->fd >= 0 ? NULL : "@weft-faults-regression";
+    options->path = options->fd >= 0 ? NULL : scene_abstract_name();
     CHECK_EQ(weft_loop_start_stream_server(weft_get_running_loop(), serve, NULL, options, &server), 0);
     return server;
 }
@@ -54,7 +56,7 @@ static int close_over_dead_ones(void *arg, void **result_out)
         struct weft_server *server = listen_at(&options);
         int callers[CALLERS];
         for (int caller = 0; caller < CALLERS; caller++)
-            callers[caller] = peer_connect_unix("@weft-faults-regression");
+            callers[caller] = peer_connect_unix(scene_abstract_name());
         served = 0;
         shim_start(&(struct shim_rule){.call = SHIM_accept4, .selector = SHIM_ANY, .error = errors[i], .first = 1});
         close_and_wait(server);

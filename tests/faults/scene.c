@@ -3,9 +3,11 @@
  */
 #include "tests/faults/scene.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "tests/faults/shim.h"
@@ -144,7 +146,7 @@ static int echo(void *arg, void **result_out)
     options.host = to.host = "127.0.0.1";
     echo_over(&options, &to);
     options.host = to.host = NULL;
-    options.path = to.path = "@weft-faults-echo";
+    options.path = to.path = scene_abstract_name();
     echo_over(&options, &to);
     tally->has_echoed = true;
     return 0;
@@ -173,6 +175,17 @@ void scene_end_anew(struct tally *tally)
 
 static char folder[] = "/tmp/weft-faults-XXXXXX";
 static char path[64];
+
+const char *scene_abstract_name(void)
+{
+    static char name[48];
+    uint64_t number;
+    shim_pass_begin();
+    if (name[0] == '\0' && getrandom(&number, sizeof(number), 0) == sizeof(number))
+        (void)snprintf(name, sizeof(name), "@weft-faults-%016" PRIx64, number);
+    shim_pass_end();
+    return name;
+}
 
 static void folder_remove(void)
 {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tests/support/test.h"
+#include "tests/faults/check.h"
 #include "weft/fiber.h"
 #include "weft/runtime.h"
 #include "weft/server.h"
@@ -110,8 +110,9 @@ void scene_end_anew(struct tally *tally);
 /* Wait in a fiber until `is_true(arg)`, at most five seconds. */
 bool scene_wait(bool (*is_true)(void *arg), void *arg);
 
-/* The folder of this process's UNIX sockets, made at the first call, and a path in it. Both are static. */
+/* A path in a folder of this process's own, which is made at the first call; and an abstract name of its own. Both are static. */
 const char *scene_path(void);
+const char *scene_abstract_name(void);
 
 /* ---- the other end: plain sockets that never block, past the shim ------------------------------------------------------------------ */
 

@@ -208,7 +208,7 @@ static int serve_abstract(void *arg, void **result_out)
 {
     struct weft_server_options options = WEFT_SERVER_OPTIONS;
     (void)result_out;
-    options.path = "@weft-faults-serve";
+    options.path = scene_abstract_name();
     return serve(arg, &options, to_unix);
 }
 
