@@ -10,7 +10,7 @@
 #include "weft/memory.h"
 
 struct weft_loop stand_in_loops[STAND_IN_LOOPS];
-unsigned stand_in_crew = 2;
+unsigned stand_in_count = 2;
 unsigned stand_in_reports;
 
 static struct model_token tokens[STAND_IN_LOOPS];
@@ -41,7 +41,7 @@ void work_ready_chain(struct worker *home, struct weft_work *first, struct weft_
 void work_ready_stealable(struct worker *home, struct weft_work *work)
 {
     (void)home;
-    hand_over(&stand_in_loops[model_choose(stand_in_crew)].worker, work, work);
+    hand_over(&stand_in_loops[model_choose(stand_in_count)].worker, work, work);
 }
 
 bool worker_is_closed(const struct worker *worker)
@@ -92,7 +92,7 @@ void stand_in_run_some(unsigned index, unsigned count)
 void stand_in_end(void)
 {
     weft_atomic_store_relaxed(&is_over, 1);
-    for (unsigned i = 0; i < STAND_IN_LOOPS; i++)
+    for (unsigned i = 0; i < stand_in_count; i++)
         model_signal(&tokens[i]);
 }
 

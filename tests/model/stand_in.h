@@ -3,7 +3,7 @@
  *
  * They define the names of lib/sched, lib/loop, lib/base/context.c and the registry that tasks and futures call, so a program has either
  * these or the real ones. A work comes through a real inbox, but nothing is polled, timed or counted. Whoever is stealable goes to any
- * loop below stand_in_crew, as the search chooses.
+ * loop below stand_in_count, as the search chooses.
  */
 #ifndef TESTS_MODEL_STAND_IN_H
 #define TESTS_MODEL_STAND_IN_H
@@ -15,8 +15,8 @@ enum { STAND_IN_LOOPS = 3 };
 
 extern struct weft_loop stand_in_loops[STAND_IN_LOOPS];
 
-/* How many loops, from the first, may get stealable work. 2 unless set before the threads. */
-extern unsigned stand_in_crew;
+/* How many loops, from the first, there are: each may get stealable work. 2 unless set before the threads. */
+extern unsigned stand_in_count;
 
 /* How often a handler was told of something. */
 extern unsigned stand_in_reports;
