@@ -111,13 +111,14 @@ typedef bool weft_sim_condition_fn(void *arg);
 
 /*
  * Run all runtimes of `sim` that are started, until `condition(arg)` is true, or for `limit_ns` of the world's time (below 0: no limit).
- * Without a condition, until the limit or until nothing can happen any more.
+ * Without both, until nothing can happen any more.
  *
  * A loop that leaves by itself, because it was stopped or met a fatal status, stops its runtime, as with threads; weft_runtime_stop() says
  * why.
  *
  * thread:  the world's, outside of its loops; also within an event of weft_sim_call_later()
- * returns: 0 once the condition is true; -ETIMEDOUT; -EDEADLK if nothing can happen any more; WEFT_EOTHERLOOP; -EINVAL
+ * returns: 0 once the condition is true; -ETIMEDOUT; -EDEADLK without a limit if nothing can happen any more; WEFT_EOTHERLOOP;
+ *          -ENOMEM; -EINVAL
  */
 int weft_sim_run(struct weft_sim *sim, weft_sim_condition_fn *condition, void *arg, int64_t limit_ns);
 
@@ -126,8 +127,8 @@ typedef void weft_sim_event_fn(void *arg);
 
 /*
  * Call `fn(arg)` after `delay_ns` of the world's time, between two rounds and outside of all loops: there hosts may be cut off, crash and
- * start, and runtimes be created, started and destroyed. It keeps nothing from ending: a deadlock with events to come is none. Those that
- * are left when the world is destroyed are not called.
+ * start, and runtimes be created, started and destroyed. As long as one is to come, nothing is a deadlock. Those that are left when the
+ * world is destroyed are not called.
  *
  * thread:  the world's, its loops too
  * memory:  arg is borrowed until the call
@@ -148,7 +149,7 @@ int weft_sim_leap(struct weft_sim *sim, uint64_t forward_ns);
 /* How a host is made. Start with WEFT_SIM_HOST_OPTIONS. */
 struct weft_sim_host_options {
     size_t size;
-    const char *name;     /* what the others look it up by; NULL: "host1", "host2", … */
+    const char *name;     /* what the others look it up by, up to 63 bytes; NULL: "host1", "host2", … */
     const char *address;  /* IPv4, numeric; NULL: 10.0.0.1, 10.0.0.2, … */
     const char *address6; /* IPv6, numeric; NULL: it has none, and sockets of that family are -EAFNOSUPPORT there */
 };
@@ -271,8 +272,8 @@ int weft_sim_host_pause(struct weft_sim_host *host, uint64_t duration_ns);
  * gets lost; a peer that goes on sending, or that connects, finds it silent until that peer gives up (see weft_sim_link), or, once the
  * host is back, refused and reset. On its own sockets every operation is -ENETDOWN.
  *
- * The runtimes that lived there stay their owner's, who destroys them before or after the restart; the tasks are let go then. A shutdown
- * of one would wait for loops that never turn.
+ * The runtimes that lived there stay their owner's, who destroys them before or after the restart; only then their tasks are unwound, and
+ * what they had queued runs. A run or shutdown of one waits for nothing: -EDEADLK and -ETIMEDOUT.
  *
  * thread:  the world's, outside of its loops
  * returns: 0; -EALREADY if it is down; -EINVAL

@@ -5,7 +5,7 @@
  * nothing, so reading it takes no lock. The edge cases in which allocators differ (zero bytes, overflow, odd lengths) end here: a table
  * never sees them.
  */
-#include "weft/memory.h"
+#include "lib/base/memory.h"
 
 #include "weft/status.h"
 
@@ -49,6 +49,11 @@ int weft_memory_set(const struct weft_memory *memory)
     if (memory_now.calloc == NULL)
         memory_now.calloc = memory_malloc_clear;
     return 0;
+}
+
+struct weft_memory memory_get(void)
+{
+    return memory_now;
 }
 
 static size_t memory_at_least_one(size_t bytes)

@@ -10,6 +10,7 @@
 
 #include "lib/loop/kind.h"
 #include "lib/loop/timers.h"
+#include "lib/poll/sim.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -135,7 +136,8 @@ int weft_loop_new_options(const struct weft_loop_kind *kind, const struct weft_l
     options = options == NULL ? &defaults : options;
     if (loop_out == NULL || options->size < sizeof(*options) || options->user_bytes > PTRDIFF_MAX / 2)
         return -EINVAL;
-    kind = kind == NULL ? weft_loop_kind_epoll() : kind;
+    if (kind == NULL)
+        kind = sim_host_entered() != NULL ? weft_loop_kind_sim() : weft_loop_kind_epoll();
     int status = kind_check(kind);
     return status < 0 ? status : loop_new(kind, options, loop_out);
 }

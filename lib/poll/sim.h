@@ -106,6 +106,7 @@ void sim_heal(struct weft_sim *world, const struct weft_file *file);
 
 /* ---- for the driver: sim_host.c, sim_world.c ---- */
 
+struct random;
 struct weft_sim_host;
 
 /* What weft_sim_host_enter() was last told in this thread. thread: any */
@@ -122,5 +123,28 @@ bool sim_host_is_up(const struct weft_sim_host *host, uint32_t boot_count);
 
 /* Until when its loops take no turn. */
 uint64_t sim_host_paused_until(const struct weft_sim_host *host);
+
+/* Of its allocations, how many in a thousand fail. */
+uint32_t sim_host_memory_permille(const struct weft_sim_host *host);
+
+/* The first host of `world`: where that lives which has no host of its own. NULL for NULL. */
+struct weft_sim_host *sim_world_host(struct weft_sim *world);
+
+/* Where a driver keeps what it knows of `world`; NULL at first. */
+void **sim_world_driver(struct weft_sim *world);
+
+/* The dice of the order of turns, and of allocations. */
+struct random *sim_world_schedule(struct weft_sim *world);
+struct random *sim_world_memory(struct weft_sim *world);
+
+/* Draw: is a loop late now? How much stealable work may a turn run? */
+bool sim_world_is_late(struct weft_sim *world);
+uint32_t sim_world_draw_stealable(struct weft_sim *world);
+
+/* Say that loop `index` of `host` has run so many works in a turn. */
+void sim_world_turned(struct weft_sim *world, const struct weft_sim_host *host, uint32_t index, uint64_t works);
+
+/* Say that a round begins. */
+void sim_world_round(struct weft_sim *world);
 
 #endif

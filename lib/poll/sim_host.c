@@ -195,6 +195,11 @@ uint32_t sim_host_boot_count(const struct weft_sim_host *host)
     return host->boot_count;
 }
 
+uint32_t sim_host_memory_permille(const struct weft_sim_host *host)
+{
+    return host->faults.memory_permille;
+}
+
 uint64_t sim_host_paused_until(const struct weft_sim_host *host)
 {
     return host->paused_until_ns;

@@ -28,6 +28,7 @@ static struct weft_sim *world_create(const struct weft_sim_options *options)
     world->now_ns = SIM_START_NS;
     random_init(&world->random, options->seed);
     random_init(&world->schedule, ~options->seed);
+    random_init(&world->memory, random_next(&world->schedule));
     if (sim_host_init_first(world) == 0)
         return world;
     weft_free(world);
@@ -271,4 +272,52 @@ bool sim_world_call(struct weft_sim *world)
     weft_free(call);
     due.fn(due.arg);
     return true;
+}
+
+/* ---- for the driver ----------------------------------------------------------------------------------------------------------- */
+
+struct weft_sim_host *sim_world_host(struct weft_sim *world)
+{
+    return world == NULL ? NULL : &world->first;
+}
+
+void **sim_world_driver(struct weft_sim *world)
+{
+    return &world->driver;
+}
+
+struct random *sim_world_schedule(struct weft_sim *world)
+{
+    return &world->schedule;
+}
+
+struct random *sim_world_memory(struct weft_sim *world)
+{
+    return &world->memory;
+}
+
+bool sim_world_is_late(struct weft_sim *world)
+{
+    uint32_t permille = world->options.late_permille;
+    bool is_late = permille != 0 && random_below(&world->schedule, 1000) < permille;
+    world->counters.late_turns += is_late;
+    return is_late;
+}
+
+uint32_t sim_world_draw_stealable(struct weft_sim *world)
+{
+    uint32_t most = world->options.stealable_max;
+    return most == 0 ? SIM_STEALABLE_MAX : 1 + (uint32_t)random_below(&world->schedule, most);
+}
+
+void sim_world_turned(struct weft_sim *world, const struct weft_sim_host *host, uint32_t index, uint64_t works)
+{
+    world->counters.turns++;
+    if (works > 0)
+        sim_trace(world, host, "turn", index, (int64_t)works);
+}
+
+void sim_world_round(struct weft_sim *world)
+{
+    world->counters.rounds++;
 }

@@ -35,6 +35,7 @@ enum {
     SIM_STEP_EVENTS = 4,  /* that one step of a script may push: it is new, its turn has come, its delay is over, bytes are left behind */
     SIM_NAME_BYTES = 64,  /* of a host's name, with its zero */
     SIM_CAPACITY = 65536, /* of a stream, unless said otherwise */
+    SIM_STEALABLE_MAX = 61,
 };
 
 enum sim_event_kind {
@@ -164,6 +165,7 @@ struct weft_sim {
     struct sim_path any;    /* what hosts to come have */
     struct random random;   /* of the network and its faults */
     struct random schedule; /* of its driver */
+    struct random memory;   /* of allocations that fail */
     uint64_t now_ns;
     uint64_t sequence;
     uint64_t serial;

@@ -12,6 +12,7 @@
 
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
+#include "lib/poll/sim.h"
 #include "lib/sched/crew.h"
 #include "lib/task/fiber.h"
 #include "lib/task/job.h"
@@ -70,7 +71,7 @@ static int open_loop(struct weft_runtime *runtime, uint32_t index, const struct 
 static int open_loops(struct weft_runtime *runtime)
 {
     struct weft_poller_options in_world = WEFT_POLLER_OPTIONS_INIT;
-    in_world.world = runtime->world;
+    in_world.world = runtime->host;
     struct weft_loop_options options = WEFT_LOOP_OPTIONS;
     if (runtime->options.loop_options != NULL)
         options = *runtime->options.loop_options;
@@ -165,6 +166,8 @@ int weft_runtime_create(const struct weft_runtime_options *options, struct weft_
         return -EINVAL;
     if (full.driver != WEFT_DRIVER_THREADS && full.driver != WEFT_DRIVER_SIM)
         return -EINVAL;
+    if (full.kind == NULL && sim_host_entered() != NULL)
+        full.driver = WEFT_DRIVER_SIM;
     return runtime_create(&full, full.driver == WEFT_DRIVER_SIM ? &runtime_driver_sim : &runtime_driver_threads, runtime_out);
 }
 

@@ -2,7 +2,7 @@
  * Runtime, inside: the object, its drivers and the steps of its end.
  *
  *      runtime.c   life, and the run of a main task
- *      threads.c   the driver that gives each loop a thread        sim.c  the driver that gives all loops one
+ *      threads.c   the driver that gives each loop a thread        sim*.c  the driver that gives all loops one
  *      shutdown.c  the steps, in order                             sigint.c  ctrl-C
  *      monitor.c   the thread that looks after loops which do not come to their poller
  *
@@ -26,7 +26,9 @@
 #include "weft/task.h"
 
 struct crew;
+struct sim_drive;
 struct weft_sim;
+struct weft_sim_host;
 
 /* The steps of the end. Each may be the last one that is taken before weft_runtime_destroy(). */
 enum runtime_step {
@@ -49,6 +51,7 @@ struct runtime_loop {
     struct monitor_view view;
     struct thread thread;
     bool has_thread;
+    bool is_entered;        /* under the sim driver, which has no thread to enter it in */
     int cpu;                /* to bind its thread to; below 0: none */
     struct weft_work nudge; /* does nothing, but makes the loop turn */
     struct weft_work hook_work;
@@ -107,9 +110,11 @@ struct weft_runtime {
     struct weft_task *witness; /* a task that was not done, see shutdown.c; referenced */
     struct random random;
     struct runtime_sigint sigint;
-    struct weft_sim *world; /* the sim driver's */
+    struct weft_sim_host *host; /* the sim driver's, as all that follows: where it lives */
+    struct weft_sim *world;     /* of that */
+    struct sim_drive *drive;    /* of that */
+    uint32_t boot_count;        /* of the host, as it was made: after a crash it is dead */
     bool owns_world;
-    uint32_t *order; /* the sim driver's: whose turn is when */
 };
 
 /* What the conductor waits for. Called between turns of the main loop; what it needs is written before runtime_wake(). */

@@ -1,166 +1,114 @@
 /*
  * Sim: the driver that runs all loops on the conductor's thread, in virtual time, the same way for the same seed.
  *
- * In each round every loop takes one turn, in an order drawn from the seed. Time stands still as long as any loop finds something to do;
- * then it jumps to the first thing that is due. If nothing ever will be, that is a deadlock, and said so. The executor's jobs are works
- * of the loops, so that nothing here happens beside anything else.
+ * A runtime that is started takes part in the drive of its world (sim_drive.c), and whoever waits for something in one runtime drives all
+ * that do. The executor's jobs are works of the loops, so that nothing here happens beside anything else.
  */
 #include <errno.h>
 
-#include "lib/base/clock.h"
 #include "lib/poll/sim.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/sim_drive.h"
 #include "weft/memory.h"
 #include "weft/status.h"
 
-/* Work that queues itself again for ever would stop time for all others: after so many rounds time goes on nevertheless. */
-enum { BUSY_ROUNDS_MAX = 1000 };
-
-static int open_world(struct weft_runtime *runtime)
+/* The host that the options name, or that is entered, or the first of a world of its own. */
+static int open_host(struct weft_runtime *runtime)
 {
     const struct weft_loop_options *loop_options = runtime->options.loop_options;
     const struct weft_poller_options *given = loop_options == NULL ? NULL : loop_options->poller;
-    runtime->order = weft_calloc(runtime->loop_count, sizeof(*runtime->order));
-    if (runtime->order == NULL)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < runtime->loop_count; i++)
-        runtime->order[i] = i;
-    if (given != NULL && given->world != NULL) {
-        runtime->world = given->world;
-        return 0;
+    runtime->host = given != NULL && given->world != NULL ? given->world : sim_host_entered();
+    if (runtime->host == NULL) {
+        struct sim_options options = {.size = sizeof(options), .seed = runtime->options.seed};
+        runtime->world = sim_world_create(&options);
+        runtime->owns_world = runtime->world != NULL;
+        runtime->host = sim_world_host(runtime->world);
+        return runtime->world == NULL ? -ENOMEM : 0;
     }
-    struct sim_options options = {.size = sizeof(options), .seed = runtime->options.seed};
-    runtime->world = sim_world_create(&options);
-    runtime->owns_world = runtime->world != NULL;
-    return runtime->world == NULL ? -ENOMEM : 0;
+    runtime->world = sim_host_world(runtime->host);
+    random_init(&runtime->random, runtime->options.seed ^ random_next(sim_world_schedule(runtime->world)));
+    return 0;
+}
+
+static int open_world(struct weft_runtime *runtime)
+{
+    int status = open_host(runtime);
+    if (status < 0)
+        return status;
+    runtime->boot_count = sim_host_boot_count(runtime->host);
+    if (!sim_host_is_up(runtime->host, runtime->boot_count))
+        return -ENETDOWN;
+    runtime->drive = sim_drive_get(runtime->world);
+    return runtime->drive == NULL ? -ENOMEM : 0;
 }
 
 static void close_world(struct weft_runtime *runtime)
 {
-    weft_free(runtime->order);
+    sim_drive_put(runtime->drive);
     if (runtime->owns_world)
         sim_world_destroy(runtime->world);
 }
 
-/* The loops run inside run_until() only. */
-static int start(struct weft_runtime *runtime, bool with_main)
+/* Entered, as if it ran in a thread of its own: from outside it can only be posted to. */
+static int enter(struct runtime_loop *each)
 {
-    (void)runtime;
-    (void)with_main;
-    return 0;
+    int status = loop_enter(each->loop);
+    if (status == 0)
+        worker_set_current(NULL);
+    each->is_entered = status == 0;
+    return status;
+}
+
+static void leave(struct runtime_loop *each)
+{
+    if (each->is_entered)
+        loop_leave(each->loop);
+    each->is_entered = false;
 }
 
 static void stop(struct weft_runtime *runtime)
 {
-    (void)runtime;
-}
-
-static void shuffle(struct weft_runtime *runtime)
-{
-    for (uint32_t i = runtime->loop_count; i > 1; i--) {
-        uint32_t other = (uint32_t)random_below(&runtime->random, i);
-        uint32_t swapped = runtime->order[i - 1];
-        runtime->order[i - 1] = runtime->order[other];
-        runtime->order[other] = swapped;
-    }
-}
-
-/* Let `loop` take a turn: as in the threads driver, but in a thread that has many. */
-static int turn(struct weft_runtime *runtime, struct weft_loop *loop)
-{
-    worker_set_current(&loop->worker);
-    int status = loop_turn(loop, false);
-    worker_set_current(NULL);
-    if (runtime_is_shutting(runtime)) {
-        loop->is_stopping = false;
-        return 0;
-    }
-    return status < 0 ? status : loop->is_stopping ? WEFT_ESTOPPED : 0;
-}
-
-static uint64_t works_run(const struct weft_runtime *runtime)
-{
-    uint64_t count = 0;
+    sim_drive_leave(runtime->drive, runtime);
     for (uint32_t i = 0; i < runtime->loop_count; i++)
-        count += runtime->loops[i].loop->worker.run_count;
-    return count;
+        leave(&runtime->loops[i]);
 }
 
-static bool has_work(const struct weft_runtime *runtime)
+static int start(struct weft_runtime *runtime, bool with_main)
 {
-    for (uint32_t i = 0; i < runtime->loop_count; i++)
-        if (loop_has_work(runtime->loops[i].loop))
-            return true;
-    return false;
-}
-
-static int run_round(struct weft_runtime *runtime)
-{
-    int status = 0;
-    shuffle(runtime);
+    int status = sim_drive_join(runtime->drive, runtime);
     for (uint32_t i = 0; i < runtime->loop_count && status == 0; i++)
-        status = turn(runtime, runtime->loops[runtime->order[i]].loop);
+        if (with_main || &runtime->loops[i] != runtime->main)
+            status = enter(&runtime->loops[i]);
+    if (status < 0)
+        stop(runtime);
     return status;
 }
 
-static uint64_t next_event_ns(const struct weft_runtime *runtime)
-{
-    uint64_t next_ns = sim_world_next(runtime->world);
-    for (uint32_t i = 0; i < runtime->loop_count; i++) {
-        uint64_t timer_ns = loop_next_timer_ns(runtime->loops[i].loop);
-        next_ns = timer_ns < next_ns ? timer_ns : next_ns;
-    }
-    return next_ns;
-}
+struct waiting {
+    struct weft_runtime *runtime;
+    runtime_condition_fn *is_true;
+};
 
-static int pass_time(struct weft_runtime *runtime, uint64_t deadline_ns)
+static int is_over(void *arg)
 {
-    uint64_t next_ns = next_event_ns(runtime);
-    next_ns = deadline_ns < next_ns ? deadline_ns : next_ns;
-    if (next_ns == CLOCK_NEVER_NS)
+    const struct waiting *waiting = arg;
+    struct weft_runtime *runtime = waiting->runtime;
+    if (waiting->is_true(runtime))
+        return 1;
+    if (!sim_host_is_up(runtime->host, runtime->boot_count))
         return -EDEADLK;
-    sim_world_advance(runtime->world, next_ns);
-    return 0;
-}
-
-static int rounds_until(struct weft_runtime *runtime, runtime_condition_fn *is_true, uint64_t deadline_ns)
-{
-    int status = 0;
-    int busy_rounds = 0;
-    while (status == 0 && !is_true(runtime)) {
-        if (sim_world_now(runtime->world) >= deadline_ns)
-            return -ETIMEDOUT;
-        uint64_t before = works_run(runtime);
-        status = run_round(runtime);
-        bool is_busy = works_run(runtime) != before || has_work(runtime);
-        busy_rounds = is_busy ? busy_rounds + 1 : 0;
-        if (status != 0 || (is_busy && busy_rounds < BUSY_ROUNDS_MAX))
-            continue;
-        int passed = pass_time(runtime, deadline_ns);
-        status = is_busy ? 0 : passed;
-        busy_rounds = 0;
-    }
-    return status;
-}
-
-static void leave(struct weft_runtime *runtime, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        loop_leave(runtime->loops[i].loop);
+    return runtime_is_shutting(runtime) ? 0 : weft_atomic_load_relaxed(&runtime->left_status);
 }
 
 static int run_until(struct weft_runtime *runtime, runtime_condition_fn *is_true, uint64_t deadline_ns)
 {
-    for (uint32_t i = 0; i < runtime->loop_count; i++) {
-        int status = loop_enter(runtime->loops[i].loop);
-        if (status < 0) {
-            leave(runtime, i);
-            return status;
-        }
-        worker_set_current(NULL);
-    }
-    int status = rounds_until(runtime, is_true, deadline_ns);
-    leave(runtime, runtime->loop_count);
+    bool is_main_here = !runtime->main->is_entered;
+    int status = is_main_here ? enter(runtime->main) : 0;
+    if (status < 0)
+        return status;
+    status = sim_drive_run(runtime->drive, is_over, &(struct waiting){runtime, is_true}, deadline_ns);
+    if (is_main_here)
+        leave(runtime->main);
     return status;
 }
 

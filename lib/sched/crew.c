@@ -204,7 +204,7 @@ static bool has_public_jobs(const struct weft_job_stack *stack)
 static void ask_now_and_then(struct worker *worker, struct weft_job_stack *stack)
 {
     uint64_t now = clock_ticks();
-    if (now - worker->asked_ticks < clock_ticks_in(ASK_NS))
+    if (!worker->is_virtual && now - worker->asked_ticks < clock_ticks_in(ASK_NS))
         return;
     worker->asked_ticks = now;
     worker->crew->ops->ask(stack);

@@ -32,7 +32,7 @@ THREAD_LOCAL_ACCESSOR void worker_set_current(struct worker *worker)
 
 void worker_init(struct worker *worker, const struct parker_ops *parker)
 {
-    *worker = (struct worker){.parker = parker, .steal_first = UINT32_MAX};
+    *worker = (struct worker){.parker = parker, .steal_first = UINT32_MAX, .stealable_max = STEALABLE_WORKS};
     inbox_init(&worker->inbox);
     ring_init(&worker->ring, 0);
 }
@@ -205,7 +205,7 @@ int worker_run_stealable(struct worker *worker)
 {
     uint64_t start = clock_ticks();
     int status = 0;
-    for (int count = 0; status >= 0 && count < STEALABLE_WORKS; count++) {
+    for (uint32_t count = 0; status >= 0 && count < worker->stealable_max; count++) {
         struct weft_work *work = next_stealable(worker);
         if (work == NULL)
             break;

@@ -37,6 +37,7 @@ struct worker {
     const struct parker_ops *parker;
     bool is_measured;
     bool is_virtual;         /* its time is not the processor's, so that budgets count works only */
+    uint32_t stealable_max;  /* how much stealable work one iteration runs */
     bool is_searching;       /* counted in crew.idle; the owner's */
     struct weft_work *taken; /* a stolen job, or the injector's oldest: runs first among what is stealable */
     struct crew *crew;       /* NULL: alone */
