@@ -216,6 +216,9 @@ uint64_t weak_exchange_own(const char *what, uintptr_t address, size_t size, uin
 /* The newest value, as the kernel sees it: orders nothing. `is_write`: others' looks do not commute with it. */
 uint64_t weak_look_own(const char *what, uintptr_t address, size_t size, bool is_write);
 
+/* The calling thread has read the newest value, and from now on reads none that is older. */
+void weak_know_newest(uintptr_t address, size_t size);
+
 /* Plain code has written here: what atomics knew of it is history. */
 void weak_forget(uintptr_t address, size_t size);
 

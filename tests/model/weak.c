@@ -442,6 +442,12 @@ uint64_t weak_look_own(const char *what, uintptr_t address, size_t size, bool is
     return value;
 }
 
+void weak_know_newest(uintptr_t address, size_t size)
+{
+    struct word *word = word_get(address, size);
+    note_glance(word, word->count - 1);
+}
+
 /*
  * A strong compare-and-swap succeeds on the newest value only. It fails on the newest, or on any older one that its thread may still see,
  * if that is not the expected one.

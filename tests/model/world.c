@@ -41,7 +41,9 @@ static long futex_wait(uint32_t *word, uint32_t expected, const struct timespec 
     unsigned self = model_thread();
     struct operation operation = {.address = (uintptr_t)word, .size = sizeof(*word), .is_write = true};
     run_step(&operation);
-    if (weak_look_own("futex wait", operation.address, sizeof(*word), true) != expected) {
+    uint64_t value = weak_look_own("futex wait", operation.address, sizeof(*word), true);
+    weak_know_newest(operation.address, sizeof(*word));
+    if (value != expected) {
         errno = EAGAIN;
         return -1;
     }
