@@ -41,7 +41,7 @@ static const struct parker_ops loop_parker = {.wake = wake, .measure = measure};
 static void loop_fini_rooms(struct weft_loop *loop)
 {
     for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--) {
-        /* Pairs with the acq_rel in loop_room_set(). */
+        /* Pairs with the release in loop_room_set(). */
         struct loop_room_state *state = weft_atomic_exchange_acquire(&loop->rooms[i], NULL);
         if (state != NULL && state->fini != NULL)
             state->fini(loop, state);

@@ -168,7 +168,7 @@ void loop_lay_transport_base(struct weft_loop *loop, const struct weft_transport
  */
 static inline struct loop_room_state *loop_room(const struct weft_loop *loop, enum loop_room room)
 {
-    /* Pairs with the acq_rel in loop_room_set(). */
+    /* Pairs with the release in loop_room_set(). */
     return weft_atomic_load_acquire(&loop->rooms[room]);
 }
 
@@ -183,7 +183,7 @@ static inline bool loop_room_set(struct weft_loop *loop, enum loop_room room, st
 {
     struct loop_room_state *expected = NULL;
     /* Release: the state's contents. Pairs with the acquire in loop_room(). */
-    return weft_atomic_cas_acq_rel(&loop->rooms[room], &expected, state);
+    return weft_atomic_cas_release(&loop->rooms[room], &expected, state);
 }
 
 /*

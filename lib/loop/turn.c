@@ -246,7 +246,7 @@ static int stop_posted(struct weft_work *work)
 {
     struct weft_loop *loop = weft_container_of(work, struct weft_loop, stop_work);
     loop->is_stopping = true;
-    /* Release: the work is free again. Pairs with the acq_rel exchange in weft_loop_stop(). */
+    /* Release: the work is free again. Pairs with the acquire exchange in weft_loop_stop(). */
     weft_atomic_store_release(&loop->is_stop_posted, 0);
     return 0;
 }
@@ -261,8 +261,8 @@ int weft_loop_stop(struct weft_loop *loop)
         loop->is_stopping = true;
         return 0;
     }
-    /* Acq_rel. Pairs with the release in stop_posted(): the work is posted once at a time, and only who posts it may write it. */
-    if (weft_atomic_exchange_acq_rel(&loop->is_stop_posted, 1) == 0) {
+    /* Acquire. Pairs with the release in stop_posted(): the work is posted once at a time, and only who posts it may write it. */
+    if (weft_atomic_exchange_acquire(&loop->is_stop_posted, 1) == 0) {
         loop->stop_work.run = stop_posted;
         work_ready(&loop->worker, &loop->stop_work);
     }

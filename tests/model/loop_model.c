@@ -58,6 +58,48 @@ static void close_once(void)
     MODEL_CHECK(status == 0 || status == WEFT_ERUNNING);
 }
 
+static struct model_token told;
+
+static void turn_and_tell(void)
+{
+    turn_once();
+    model_signal(&told);
+}
+
+/* Whoever is told that a run is over may enter. */
+static void turn_when_told(void)
+{
+    model_wait(&told);
+    unsigned before = turn_count;
+    turn_once();
+    MODEL_CHECK(turn_count == before + 2);
+}
+
+static unsigned last_words; /* plain */
+
+static void close_with_words(void)
+{
+    last_words = 1;
+    MODEL_CHECK(weft_loop_close(loop) == 0);
+}
+
+static void ask_if_closed(void)
+{
+    MODEL_CHECK(!weft_loop_is_closed(loop) || last_words == 1);
+}
+
+static void post_and_ask(void)
+{
+    if (weft_loop_call_soon_threadsafe(loop, count_turn, NULL, NULL, NULL) == WEFT_ECLOSED)
+        MODEL_CHECK(last_words == 1);
+}
+
+static void check_nothing(void)
+{
+    MODEL_CHECK(turn_count == 0);
+    weft_loop_unref(loop);
+}
+
 /* ---- stopping ----------------------------------------------------------------------------------------------------------------------- */
 
 static void run_until_stopped(void)
@@ -230,7 +272,31 @@ static void check_gone(void)
     MODEL_CHECK(loop_live_count() == 0);
 }
 
-/* ---- two steps swapped: each must fail ---------------------------------------------------------------------------------------------- */
+/* ---- two steps swapped ---------------------------------------------------------------------------------------------------------------- */
+
+/* Hangs the room in before it is furnished. */
+static void hang_empty_room(void)
+{
+    struct room *room = weft_calloc(1, sizeof(*room));
+    room->state.fini = room_fini;
+    if (loop_room_set(loop, LOOP_ROOM_NET, &room->state))
+        room->content = 1;
+    else
+        weft_free(room);
+}
+
+/* Writes and posts the one work of all stops before it has asked whether it may. */
+static void post_unasked(void)
+{
+    work_ready(&loop->worker, &loop->stop_work);
+    (void)weft_atomic_exchange_acq_rel(&loop->is_stop_posted, 1);
+}
+
+static void stop_then_post_unasked(void)
+{
+    stop();
+    post_unasked();
+}
 
 static const struct model models[] = {
     {.name = "enter",
@@ -243,6 +309,16 @@ static const struct model models[] = {
      .setup = setup,
      .threads = {turn_once, close_once},
      .check = close_it},
+    {.name = "leave",
+     .about = "whoever is told that a run is over may enter",
+     .setup = setup,
+     .threads = {turn_and_tell, turn_when_told},
+     .check = check_turns},
+    {.name = "closed",
+     .about = "whoever finds the loop closed, by asking or by posting, has seen what its closer did before",
+     .setup = setup,
+     .threads = {close_with_words, ask_if_closed, post_and_ask},
+     .check = check_nothing},
     {.name = "close_close",
      .about = "of two threads that close one does",
      .setup = setup,
@@ -252,7 +328,8 @@ static const struct model models[] = {
      .about = "a stop from elsewhere ends a run, which has run what was posted before it",
      .setup = setup,
      .threads = {run_until_stopped, post_and_stop, post_and_cancel},
-     .check = check_posts},
+     .check = check_posts,
+     .bound = 2},
     {.name = "stop_again",
      .about = "the one work of all stops is posted again only when it has been run",
      .setup = setup,
@@ -262,7 +339,8 @@ static const struct model models[] = {
      .about = "what is posted while the loop closes is let go and never called",
      .setup = two_refs,
      .threads = {close_and_unref, post, post_and_cancel},
-     .check = check_closed},
+     .check = check_closed,
+     .bound = 2},
     {.name = "rooms",
      .about = "of two who hang a state into a room one stays, and both see all of it",
      .setup = setup,
@@ -280,10 +358,34 @@ static const struct model models[] = {
      .check = check_gone},
 };
 
+static const struct model_equivalent equivalent[] = {
+    {"loop.c:loop_claim_closing:store_release>late", "who misses the flag by one step meets the closed inbox, as who asked before it"},
+    {"loop.c:weft_loop_close:store_release>late",
+     "the closer's caller holds a reference until it returns, and who fails to enter meanwhile would find the loop closed"},
+    {"turn.c:stop_posted:store_release>late", "a stop that comes in that gap finds is_stopping set: the run ends for it too"},
+    {NULL, NULL},
+};
+
+static const struct model broken[] = {
+    {.name = "room_swapped",
+     .about = "a room that is hung in before it is furnished",
+     .setup = setup,
+     .threads = {hang_empty_room, use_room},
+     .check = check_room},
+    {.name = "stop_swapped",
+     .about = "a stop that posts the one work before it has asked whether it is free",
+     .setup = setup,
+     .threads = {run_until_stopped, stop_then_post_unasked},
+     .check = close_it},
+};
+
 int main(int argc, char **argv)
 {
     static const struct model_suite suite = {.models = models,
                                              .model_count = sizeof(models) / sizeof(*models),
-                                             .owns = {"lib/loop/loop", "lib/loop/turn.c", "lib/loop/handle.c"}};
+                                             .broken = broken,
+                                             .broken_count = sizeof(broken) / sizeof(*broken),
+                                             .owns = {"lib/loop/loop", "lib/loop/turn.c", "lib/loop/handle.c"},
+                                             .equivalent = equivalent};
     return model_main(&suite, argc, argv);
 }

@@ -112,6 +112,35 @@ void weft_context_unref(struct weft_context *context)
     (void)context;
 }
 
+/* ---- what a loop asks of the process: it is not forked, and no thread is a simulated host's -------------------------------------------- */
+
+struct fork_watch;
+int fork_watch_add(struct fork_watch *watch);
+void fork_watch_remove(struct fork_watch *watch);
+void loop_forked(struct fork_watch *watch);
+struct weft_sim_host *sim_host_entered(void);
+
+int fork_watch_add(struct fork_watch *watch)
+{
+    (void)watch;
+    return 0;
+}
+
+void fork_watch_remove(struct fork_watch *watch)
+{
+    (void)watch;
+}
+
+void loop_forked(struct fork_watch *watch)
+{
+    (void)watch;
+}
+
+struct weft_sim_host *sim_host_entered(void)
+{
+    return NULL;
+}
+
 /* ---- loops -------------------------------------------------------------------------------------------------------------------------- */
 
 struct weft_loop *scene_loop(void)
