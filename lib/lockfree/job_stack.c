@@ -65,8 +65,8 @@ bool job_stack_take_back(struct weft_job_stack *stack)
         if (tail > newest)
             return false;
         desired = shares_of(tail + (newest - tail) / 2, tail);
-        /* Release: keeps what was published before for the thieves that are to come. Pairs with the acquire in job_stack_steal(). */
-    } while (!weft_atomic_cas_release(&stack->shares, &shares, desired));
+        /* Relaxed: a read-modify-write hands on what was released before it, so thieves that are to come see what was published. */
+    } while (!weft_atomic_cas_relaxed(&stack->shares, &shares, desired));
     show_split(stack);
     return true;
 }
@@ -76,8 +76,8 @@ void job_stack_pop_stolen(struct weft_job_stack *stack)
     uint32_t newest = job_stack_count(stack) - 1;
     assert(weft_atomic_load_relaxed(&stack->shares) == shares_of(newest + 1, newest + 1));
     stack->top--;
-    /* Nothing is public, so no thief changes the word now. Pairs with the acquire in job_stack_steal(), for what comes next. */
-    weft_atomic_store_release(&stack->shares, shares_of(newest, newest));
+    /* Relaxed: nothing is public, so no thief changes the word now, and for what comes next the next publication releases. */
+    weft_atomic_store_relaxed(&stack->shares, shares_of(newest, newest));
     show_split(stack);
 }
 
