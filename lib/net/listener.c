@@ -49,6 +49,7 @@ int listener_bind(struct weft_loop *loop, const struct weft_address *address, ui
     return descriptor_open(loop, address->family, address, socket_flags(address->family, server_flags));
 }
 
+/* A socket that no listener will close leaves no name either. */
 static int note_path(struct listener *listener, const char *path)
 {
     struct stat stat;
@@ -56,8 +57,10 @@ static int note_path(struct listener *listener, const char *path)
         return 0;
     size_t bytes = strlen(path) + 1;
     listener->path = weft_malloc(bytes);
-    if (listener->path == NULL)
+    if (listener->path == NULL) {
+        (void)unlink(path);
         return -ENOMEM;
+    }
     memcpy(listener->path, path, bytes);
     listener->device = stat.st_dev;
     listener->inode = stat.st_ino;
