@@ -15,6 +15,21 @@
  *
  * A weft_loop_stop() on any of the loops ends the run of all of them.
  *
+ * After fork() a child has one thread, and so no running loop: its copies of the parent's loops, runtimes and executors are lost to it.
+ * Calls that begin, queue, run, wait for or end anything there return WEFT_EFORKED (weft_loop_call_soon() and its like,
+ * weft_loop_create_task() and its like, weft_executor_submit(), weft_loop_run_forever(), weft_loop_stop(), weft_loop_close(),
+ * weft_future_wait(), weft_runtime_run(), …_start(), …_stop(), …_shutdown(), weft_executor_shutdown()); weft_runtime_destroy() and the last
+ * unref of a loop or an executor do nothing: the memory stays, and so do the descriptors, as with any fork. What reaches the kernel through
+ * them is cut off, so that the child cannot disturb the parent. Of the objects on those loops (tasks, futures, transports, streams,
+ * handles, timers) only references may be dropped, and what is documented for any thread may be asked.
+ *
+ * The child may do what it likes with a runtime of its own, wherever the fork was: in a callback, a task, a fiber, a job, or a thread of
+ * the executor too, since weft_get_running_loop() is NULL there, and calls that would suspend say WEFT_ENOFIBER. What it must not do is to
+ * return from there: it ends in exec or _exit(). If it does return, nothing more of the loop is run, and a run that it began in this very
+ * thread ends with WEFT_EFORKED; a thread of the runtime's or the executor's own ends, and with it the process. The handler of
+ * WEFT_RUNTIME_HANDLE_SIGINT is taken back in the child. vfork(), posix_spawn() and exec at once are always good; a bare clone(), or
+ * _Fork(), is not told of, and for exec only.
+ *
  * Under the simulator's driver all loops take turns on the calling thread, in an order that depends on the seed alone, and time is theirs:
  * it passes when no loop has anything to do. Equal seeds give equal runs.
  */
@@ -127,7 +142,7 @@ struct weft_executor *weft_runtime_executor(const struct weft_runtime *runtime);
  *          untouched if main fails
  * returns: 0; what main ended with; the fatal status with which a loop was left, WEFT_ESTOPPED if it was stopped; WEFT_EINTERRUPT after a
  *          SIGINT that main did not survive; WEFT_ERUNNING; WEFT_EOTHERLOOP if a loop runs in this thread; WEFT_ECLOSED after shutdown;
- *          -EAGAIN if the system has no thread to give; -EDEADLK under the sim driver if nothing can happen any more; -ENOMEM; -EINVAL
+ *          WEFT_EFORKED; -EAGAIN if the system has no thread to give; -EDEADLK under the sim driver if nothing can happen any more; -ENOMEM; -EINVAL
  */
 int weft_runtime_run(struct weft_runtime *runtime, struct weft_coro *coro, void **value_out);
 
@@ -136,8 +151,8 @@ int weft_runtime_run(struct weft_runtime *runtime, struct weft_coro *coro, void 
  * starts nothing: its loops run inside weft_runtime_run() and weft_runtime_shutdown() only.
  *
  * thread:  any in which no loop runs, one at a time
- * returns: 0; WEFT_ERUNNING; WEFT_ECLOSED after shutdown; WEFT_EOTHERLOOP; -EAGAIN if the system has no thread to give, and then nothing
- *          runs; -EINVAL
+ * returns: 0; WEFT_ERUNNING; WEFT_ECLOSED after shutdown; WEFT_EFORKED; WEFT_EOTHERLOOP; -EAGAIN if the system has no thread to give, and
+ *          then nothing runs; -EINVAL
  */
 int weft_runtime_start(struct weft_runtime *runtime);
 
@@ -145,7 +160,7 @@ int weft_runtime_start(struct weft_runtime *runtime);
  * Stop all loops and join their threads. Tasks and what is queued stay as they are. Stopping a stopped one is harmless.
  *
  * thread:  any in which no loop runs, one at a time
- * returns: 0; the fatal status with which a loop was left; WEFT_EOTHERLOOP; -EINVAL
+ * returns: 0; the fatal status with which a loop was left; WEFT_EFORKED; WEFT_EOTHERLOOP; -EINVAL
  */
 int weft_runtime_stop(struct weft_runtime *runtime);
 
@@ -156,8 +171,8 @@ int weft_runtime_stop(struct weft_runtime *runtime);
  * that run are left alone. A task that fails as it is cancelled is reported to its loop's exception handler.
  *
  * thread:  any in which no loop runs, one at a time; it runs the main loop meanwhile
- * returns: 0; -ETIMEDOUT if anything was left; -EAGAIN, -ENOMEM if the loops cannot be run: call it again, or destroy; WEFT_EOTHERLOOP;
- *          -EINVAL
+ * returns: 0; -ETIMEDOUT if anything was left; -EAGAIN, -ENOMEM if the loops cannot be run: call it again, or destroy; WEFT_EFORKED;
+ *          WEFT_EOTHERLOOP; -EINVAL
  */
 int weft_runtime_shutdown(struct weft_runtime *runtime, int64_t timeout_ns);
 

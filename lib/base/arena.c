@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "lib/base/fork.h"
+
 /* jemalloc's door to its settings. NULL where jemalloc is not in the program. */
 extern int mallctl(const char *name, void *old_value, size_t *old_bytes, void *new_value, size_t new_bytes) __attribute__((weak));
 
@@ -19,6 +21,25 @@ static pthread_mutex_t arena_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned arena_free[ARENA_COUNT_MAX];
 static unsigned arena_free_count;
 static unsigned arena_made_count;
+
+static void lock_arenas(struct fork_watch *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&arena_lock);
+}
+
+static void unlock_arenas(struct fork_watch *unused)
+{
+    (void)unused;
+    pthread_mutex_unlock(&arena_lock);
+}
+
+/* A child that goes on to run loops of its own finds the lock free, and the list whole. */
+static void watch_forks(void)
+{
+    static struct fork_watch watch = {.before = lock_arenas, .after = unlock_arenas};
+    (void)fork_watch_add(&watch);
+}
 
 static bool arena_take_free(unsigned *arena_out)
 {
@@ -53,9 +74,11 @@ static bool arena_make(unsigned *arena_out)
 
 bool arena_bind(struct arena_binding *binding)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     *binding = (struct arena_binding){0};
     if (mallctl == NULL)
         return false;
+    (void)pthread_once(&once, watch_forks);
     if (!arena_take_free(&binding->arena) && !arena_make(&binding->arena))
         return false;
     size_t bytes = sizeof(binding->arena_before);

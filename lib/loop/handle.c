@@ -159,8 +159,9 @@ int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn,
     struct weft_handle *handle;
     if (loop == NULL || fn == NULL)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return WEFT_ECLOSED;
+    int closed = loop_check_open(loop);
+    if (closed < 0)
+        return closed;
     if (!inbox_reserve(&loop->worker.inbox, weft_atomic_load_relaxed(&loop->posts_max)))
         return WEFT_EFULL;
     int status = handle_new(loop, sizeof(*handle), fn, arg, context, &handle);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/loop/fork.h"
 #include "lib/loop/kind.h"
 #include "lib/loop/timers.h"
 #include "lib/poll/sim.h"
@@ -65,6 +66,7 @@ uint64_t loop_unfinished_count(void)
 static void loop_free(struct weft_loop *loop)
 {
     (void)weft_atomic_sub_relaxed(&live_count, 1);
+    fork_watch_remove(&loop->fork_watch);
     loop_fini_rooms(loop); /* those that another thread hung in as the loop closed */
     weft_free(loop->tables);
     weft_free(loop->poller);
@@ -88,6 +90,7 @@ static void loop_setup(struct weft_loop *loop, const struct weft_loop_kind *kind
     timers_init(loop);
     loop->kind = kind;
     loop->refs = 1;
+    loop->fork_watch.forked = loop_forked;
     loop->posts_max = POSTS_MAX_DEFAULT;
     loop->slow_ns = SLOW_NS_DEFAULT;
     loop->user = user_bytes == 0 ? NULL : (char *)loop + kind_round_up(sizeof(*loop));
@@ -102,6 +105,10 @@ static struct weft_loop *loop_alloc(const struct weft_loop_kind *kind, size_t us
         return NULL;
     memset(loop, 0, bytes);
     loop_setup(loop, kind, user_bytes);
+    if (fork_watch_add(&loop->fork_watch) < 0) {
+        weft_free(loop);
+        return NULL;
+    }
     (void)weft_atomic_add_relaxed(&live_count, 1);
     return loop;
 }
@@ -163,7 +170,7 @@ void weft_loop_unref(struct weft_loop *loop)
         return;
     /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
     uint32_t before = weft_atomic_sub_acq_rel(&loop->refs, 1);
-    if (before != 1)
+    if (before != 1 || loop_is_forked(loop))
         return;
     if (!weft_loop_is_closed(loop)) {
         loop->refs = 1; /* closing lets go of works that hold references */
@@ -186,7 +193,7 @@ static int loop_claim_closing(struct weft_loop *loop)
         return WEFT_ECLOSED;
     }
     /* Seq_cst is not needed: who misses the flag meets the closed inbox. Pairs with the acquire in weft_loop_is_closed(). */
-    weft_atomic_store_release(&loop->is_closing, 1);
+    weft_atomic_store_release(&loop->is_closing, LOOP_CLOSING);
     return 0;
 }
 
@@ -228,6 +235,8 @@ int weft_loop_close(struct weft_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
+    if (loop_is_forked(loop))
+        return WEFT_EFORKED;
     if (!worker_is_alone(&loop->worker))
         return WEFT_EFORBIDDEN; /* its work may be anywhere in the crew */
     int status = weft_loop_is_closed(loop) ? WEFT_ECLOSED : loop_claim_closing(loop);
@@ -282,7 +291,7 @@ int loop_check(const struct weft_loop *loop)
     if (loop == NULL)
         return -EINVAL;
     if (weft_atomic_load_relaxed(&loop->is_closing))
-        return WEFT_ECLOSED;
+        return loop_check_open(loop);
     if (!loop_is_here(loop) && weft_atomic_load_relaxed(&loop->is_entered))
         return WEFT_EWRONGTHREAD;
     return 0;

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/fork.h"
 #include "lib/loop/timer_heap.h"
 #include "lib/sched/worker.h"
 #include "weft/atomic.h"
 #include "weft/loop.h"
 #include "weft/operation.h"
 #include "weft/poller.h"
+#include "weft/status.h"
 #include "weft/timer.h"
 
 /* Who may hang a state into a loop. */
@@ -45,6 +47,9 @@ struct loop_execution {
     uint64_t task_id; /* the same for others, read with one relaxed load */
 };
 
+/* What `is_closing` says. */
+enum { LOOP_OPEN = 0, LOOP_CLOSING = 1, LOOP_FORKED = 2 };
+
 struct weft_loop {
     struct worker worker; /* first: the running loop is the current worker */
     struct weft_poller *poller;
@@ -58,7 +63,7 @@ struct weft_loop {
     bool has_kind;       /* its init has succeeded, so that its fini is owed */
     bool has_poller;     /* false once it is closed: its clock stands */
     bool is_entered;     /* runs in some thread; written by that thread */
-    uint32_t is_closing; /* atomic: closed for new work */
+    uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
     uint32_t refs;
     uint32_t posts_max;
     uint32_t index;
@@ -79,6 +84,7 @@ struct weft_loop {
     void *exception_arg;                          /* atomic */
     const struct weft_loop_kind *kind;
     const struct weft_transport_ops *transport_ops;
+    struct fork_watch fork_watch;
     void *tables; /* the laid-over tables, one block */
     void *user;
 };
@@ -92,9 +98,32 @@ static inline struct weft_loop *loop_of_worker(struct worker *worker)
  * May this thread use `loop` now?
  *
  * thread:  any
- * returns: 0; -EINVAL for NULL; WEFT_ECLOSED; WEFT_EWRONGTHREAD if it runs elsewhere
+ * returns: 0; -EINVAL for NULL; WEFT_ECLOSED; WEFT_EFORKED; WEFT_EWRONGTHREAD if it runs elsewhere
  */
 int loop_check(const struct weft_loop *loop);
+
+/*
+ * May `loop` take in anything at all?
+ *
+ * thread:  any
+ * returns: 0; WEFT_ECLOSED; WEFT_EFORKED
+ */
+static inline int loop_check_open(const struct weft_loop *loop)
+{
+    /* Pairs with the release in loop_claim_closing(). */
+    uint32_t is_closing = weft_atomic_load_acquire(&loop->is_closing);
+    return is_closing == LOOP_OPEN ? 0 : is_closing == LOOP_FORKED ? WEFT_EFORKED : WEFT_ECLOSED;
+}
+
+/*
+ * True if `loop` is the parent process's: nothing of it may be run, waited for, or freed here.
+ *
+ * thread:  any
+ */
+static inline bool loop_is_forked(const struct weft_loop *loop)
+{
+    return weft_atomic_load_relaxed(&loop->is_closing) == LOOP_FORKED;
+}
 
 /*
  * True if `loop` runs in this thread.

@@ -172,6 +172,8 @@ static int run_turn_end(struct weft_loop *loop)
 
 int loop_turn(struct weft_loop *loop, bool may_sleep)
 {
+    if (loop_is_forked(loop))
+        return WEFT_EFORKED; /* a callback has forked, and has returned in the child */
     worker_count(&loop->counters.turns, 1);
     int status = find_work(loop, may_sleep);
     if (status < 0)
@@ -204,8 +206,9 @@ int loop_enter(struct weft_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return WEFT_ECLOSED;
+    int closed = loop_check_open(loop);
+    if (closed < 0)
+        return closed;
     struct worker *current = worker_current();
     if (current != NULL && current != &loop->worker)
         return WEFT_EOTHERLOOP;
@@ -255,8 +258,9 @@ int weft_loop_stop(struct weft_loop *loop)
 {
     if (loop == NULL)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return WEFT_ECLOSED;
+    int closed = loop_check_open(loop);
+    if (closed < 0)
+        return closed;
     if (loop_is_here(loop)) {
         loop->is_stopping = true;
         return 0;

@@ -13,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/cpu.h"
 #include "lib/poll/sim.h"
+#include "lib/runtime/fork.h"
 #include "lib/sched/crew.h"
 #include "lib/task/fiber.h"
 #include "lib/task/job.h"
@@ -173,7 +174,7 @@ int weft_runtime_create(const struct weft_runtime_options *options, struct weft_
 
 void weft_runtime_destroy(struct weft_runtime *runtime)
 {
-    if (runtime == NULL)
+    if (runtime == NULL || runtime_is_forked(runtime))
         return;
     /* Nothing is waited for: what the steps before would have ended is abandoned by those that remain. */
     if (runtime->step < RUNTIME_STEP_JOIN)
@@ -198,6 +199,8 @@ static int conduct(struct weft_runtime *runtime)
 {
     if (runtime == NULL)
         return -EINVAL;
+    if (runtime_is_forked(runtime))
+        return WEFT_EFORKED;
     if (weft_get_running_loop() != NULL)
         return WEFT_EOTHERLOOP;
     /* Pairs with the release in conduct_no_more(): what the last conductor wrote. */
@@ -229,6 +232,8 @@ int runtime_start(struct weft_runtime *runtime, bool with_main)
 
 int runtime_stop(struct weft_runtime *runtime)
 {
+    if (runtime_is_forked(runtime))
+        return WEFT_EFORKED;
     if (!runtime->are_others_running)
         return 0;
     runtime->driver->stop(runtime);
@@ -277,7 +282,7 @@ static int run_main(struct weft_runtime *runtime, struct weft_coro *coro, void *
     status = run_until_main_is_done(runtime, value_out);
     weft_task_unref(runtime->main_task);
     runtime->main_task = NULL;
-    return status;
+    return runtime_is_forked(runtime) ? WEFT_EFORKED : status; /* whatever main came to: it has forked, and this is the child */
 }
 
 static int run_alone(struct weft_runtime *runtime, struct weft_coro *coro, void **value_out)
@@ -341,7 +346,8 @@ int weft_run(struct weft_coro *coro, const struct weft_runtime_options *options,
     }
     (void)conduct(runtime); /* what tasks may find by weft_runtime_of() is taken */
     status = run_main(runtime, coro, value_out);
-    (void)runtime_shutdown_until(runtime, RUNTIME_STEP_COUNT, -1);
+    if (!runtime_is_forked(runtime))
+        (void)runtime_shutdown_until(runtime, RUNTIME_STEP_COUNT, -1);
     weft_runtime_destroy(runtime);
     return status;
 }

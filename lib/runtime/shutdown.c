@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "lib/base/clock.h"
+#include "lib/runtime/fork.h"
 #include "lib/runtime/runtime.h"
 #include "lib/sched/crew.h"
 #include "lib/task/task.h"
@@ -298,6 +299,8 @@ int runtime_shutdown_until(struct weft_runtime *runtime, enum runtime_step end, 
         runtime->deadline_ns = clock_add_ns(weft_loop_time(runtime->main->loop), (uint64_t)timeout_ns);
     for (; runtime->step < (uint32_t)end; runtime->step++) {
         int status = steps[runtime->step](runtime);
+        if (runtime_is_forked(runtime))
+            return WEFT_EFORKED; /* something that ran in there has forked, and this is the child */
         if (status == -ETIMEDOUT)
             runtime->is_timed_out = true;
         else if (status < 0)

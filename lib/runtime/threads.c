@@ -19,7 +19,7 @@ static int turn(struct runtime_loop *each, bool may_sleep)
 {
     struct weft_loop *loop = each->loop;
     int status = loop_turn(loop, may_sleep);
-    if (runtime_is_shutting(each->runtime)) {
+    if (runtime_is_shutting(each->runtime) && status != WEFT_EFORKED) {
         loop->is_stopping = false;
         return 0;
     }

@@ -222,6 +222,18 @@ void worker_fini(struct worker *worker)
     worker->crew = NULL;
 }
 
+void worker_lose(struct worker *worker)
+{
+    const struct weft_work_list none = {NULL, NULL, 0};
+    (void)inbox_close(&worker->inbox);
+    ring_init(&worker->ring, 0);
+    worker->fifo = worker->batch = none;
+    worker->taken = NULL;
+    worker->is_searching = false;
+    worker->crew = NULL; /* with its reference: others of the crew are in it for ever */
+    worker->watch = NULL;
+}
+
 void worker_close(struct worker *worker)
 {
     struct inbox_batch batch = inbox_close(&worker->inbox);

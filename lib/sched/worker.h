@@ -288,6 +288,14 @@ int worker_run_stealable(struct worker *worker);
 void worker_close(struct worker *worker);
 
 /*
+ * Forget all work and the crew, and refuse posts: the worker is a copy in a child process, and what it had is the parent's. Its current
+ * snapshot ends with the work that runs.
+ *
+ * thread:  the only one of the child
+ */
+void worker_lose(struct worker *worker);
+
+/*
  * Leave the crew, in the end.
  *
  * thread:  the one that frees it

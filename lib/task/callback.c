@@ -221,6 +221,8 @@ int weft_future_wait(struct weft_future *future, int64_t timeout_ns, void **valu
         return -EINVAL;
     if (weft_get_running_loop() != NULL)
         return WEFT_ERUNNING;
+    if (loop_is_forked(future->loop) && !weft_future_done(future))
+        return WEFT_EFORKED; /* who would complete it is not in this process */
     struct thread_waiter waiter = {.waiter.work.run = thread_wake};
     parker_init(&waiter.parker);
     weft_future_ref(future);

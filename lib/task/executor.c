@@ -43,6 +43,30 @@ static int init_locks(struct weft_executor *executor)
     return 0;
 }
 
+static void fini_locks(struct weft_executor *executor)
+{
+    pthread_cond_destroy(&executor->went_idle);
+    pthread_cond_destroy(&executor->work_came);
+    pthread_mutex_destroy(&executor->mutex);
+}
+
+static void executor_forked(struct fork_watch *watch)
+{
+    weft_container_of(watch, struct weft_executor, fork_watch)->is_forked = true;
+}
+
+static int executor_init(struct weft_executor *executor)
+{
+    int status = init_locks(executor);
+    if (status < 0)
+        return status;
+    executor->fork_watch.forked = executor_forked;
+    status = fork_watch_add(&executor->fork_watch);
+    if (status < 0)
+        fini_locks(executor);
+    return status;
+}
+
 int executor_create(const struct weft_executor_options *options, const struct executor_driver *driver, struct weft_executor **executor_out)
 {
     static const struct weft_executor_options defaults = WEFT_EXECUTOR_OPTIONS;
@@ -52,7 +76,7 @@ int executor_create(const struct weft_executor_options *options, const struct ex
     struct weft_executor *executor = weft_calloc(1, sizeof(*executor));
     if (executor == NULL)
         return -ENOMEM;
-    int status = init_locks(executor);
+    int status = executor_init(executor);
     if (status < 0) {
         weft_free(executor);
         return status;
@@ -75,11 +99,10 @@ int weft_executor_create(const struct weft_executor_options *options, struct wef
 void executor_unhold(struct weft_executor *executor)
 {
     /* Acq_rel. Pairs with itself: the one that frees has seen the others leave. */
-    if (weft_atomic_sub_acq_rel(&executor->holds, 1) != 1)
+    if (weft_atomic_sub_acq_rel(&executor->holds, 1) != 1 || executor->is_forked)
         return;
-    pthread_cond_destroy(&executor->went_idle);
-    pthread_cond_destroy(&executor->work_came);
-    pthread_mutex_destroy(&executor->mutex);
+    fork_watch_remove(&executor->fork_watch);
+    fini_locks(executor);
     weft_free(executor);
 }
 
@@ -165,6 +188,8 @@ static bool job_cancel(struct weft_future *future, const char *message)
 {
     struct executor_job *job = weft_container_of(future, struct executor_job, future);
     struct weft_executor *executor = job->executor;
+    if (executor->is_forked)
+        return cancel_future(job, message);
     pthread_mutex_lock(&executor->mutex);
     bool was_waiting = executor_take(executor, job);
     executor->counters.cancelled += was_waiting;
@@ -192,6 +217,8 @@ void executor_run(struct executor_job *job)
     struct weft_executor *executor = job->executor;
     void *value = NULL;
     int status = job->fn(job->arg, &value);
+    if (executor->is_forked)
+        return; /* it has forked, and this is the child: the parent's copy of it goes on there */
     pthread_mutex_lock(&executor->mutex);
     executor->counters.completed++;
     pthread_mutex_unlock(&executor->mutex);
@@ -264,10 +291,11 @@ int weft_executor_submit(struct weft_executor *executor, struct weft_loop *loop,
 {
     if (executor == NULL || loop == NULL || fn == NULL)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return WEFT_ECLOSED;
+    int status = executor->is_forked ? WEFT_EFORKED : loop_check_open(loop);
+    if (status < 0)
+        return status;
     struct executor_job *job;
-    int status = job_new(executor, loop, fn, arg, &job);
+    status = job_new(executor, loop, fn, arg, &job);
     if (status < 0)
         return status;
     weft_future_ref(&job->future); /* the job may be over before the next line */
@@ -289,6 +317,8 @@ int weft_executor_get_counters(struct weft_executor *executor, struct weft_execu
 {
     if (executor == NULL || counters_out == NULL)
         return -EINVAL;
+    if (executor->is_forked)
+        return WEFT_EFORKED;
     pthread_mutex_lock(&executor->mutex);
     *counters_out = executor->counters;
     pthread_mutex_unlock(&executor->mutex);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/base/fork.h"
 #include "lib/task/executor.h"
 #include "weft/future.h"
 #include "weft/work.h"
@@ -54,6 +55,8 @@ struct weft_executor {
     uint32_t queue_max;
     uint32_t thread_number; /* of the next one's name */
     bool is_closed;
+    bool is_forked; /* a child process's copy: its threads are elsewhere, and so may be the holder of its lock, which is not taken */
+    struct fork_watch fork_watch;
     char name[EXECUTOR_NAME_BYTES];
 };
 

@@ -13,6 +13,7 @@
 #include "lib/task/overflow.h"
 #include "weft/atomic.h"
 #include "weft/memory.h"
+#include "weft/status.h"
 
 static int start_thread(struct thread *thread, const char *name, thread_fn *fn, void *arg)
 {
@@ -56,6 +57,8 @@ static void thread_body(void *arg)
     while ((job = next_job(executor)) != NULL) {
         pthread_mutex_unlock(&executor->mutex);
         executor_run(job);
+        if (executor->is_forked)
+            return;
         pthread_mutex_lock(&executor->mutex);
     }
     executor->counters.threads--;
@@ -154,6 +157,8 @@ int weft_executor_shutdown(struct weft_executor *executor, int64_t timeout_ns)
 {
     if (executor == NULL)
         return -EINVAL;
+    if (executor->is_forked)
+        return WEFT_EFORKED;
     pthread_mutex_lock(&executor->mutex);
     executor->is_closed = true;
     pthread_cond_broadcast(&executor->work_came);
@@ -170,7 +175,7 @@ int weft_executor_shutdown(struct weft_executor *executor, int64_t timeout_ns)
 void weft_executor_unref(struct weft_executor *executor)
 {
     /* Acq_rel. Pairs with itself: the last one has seen what the others did. */
-    if (executor == NULL || weft_atomic_sub_acq_rel(&executor->refs, 1) != 1)
+    if (executor == NULL || weft_atomic_sub_acq_rel(&executor->refs, 1) != 1 || executor->is_forked)
         return;
     pthread_mutex_lock(&executor->mutex);
     executor->idle_fn = NULL;

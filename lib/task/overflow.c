@@ -15,6 +15,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "lib/base/fork.h"
 #include "lib/base/signal_stack.h"
 #include "lib/task/stack_map.h"
 #include "lib/task/task.h"
@@ -326,8 +327,29 @@ static int install_locked(weft_stack_overflow_fn *fn, void *arg)
     return 0;
 }
 
+static void lock_for_fork(struct fork_watch *unused)
+{
+    (void)unused;
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_after_fork(struct fork_watch *unused)
+{
+    (void)unused;
+    pthread_mutex_unlock(&lock);
+}
+
+/* A child finds the lock free, and the handlers as they were: they work there too. */
+static void watch_forks(void)
+{
+    static struct fork_watch watch = {.before = lock_for_fork, .after = unlock_after_fork};
+    (void)fork_watch_add(&watch);
+}
+
 int weft_stack_overflow_install(weft_stack_overflow_fn *fn, void *arg)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, watch_forks);
     pthread_mutex_lock(&lock);
     int status = install_locked(fn, arg);
     pthread_mutex_unlock(&lock);

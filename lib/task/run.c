@@ -52,8 +52,9 @@ int weft_loop_run_until_complete(struct weft_loop *loop, struct weft_future *fut
 {
     if (loop == NULL || future == NULL || future->loop != loop)
         return -EINVAL;
-    if (weft_loop_is_closed(loop))
-        return WEFT_ECLOSED;
+    int closed = loop_check_open(loop);
+    if (closed < 0)
+        return closed;
     if (weft_loop_is_running(loop))
         return WEFT_ERUNNING;
     if (weft_get_running_loop() != NULL)

@@ -138,8 +138,8 @@ int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct w
 static int new_from_anywhere(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
 {
     int status = loop == NULL ? -EINVAL : check_options(coro, how->options);
-    if (status >= 0 && weft_loop_is_closed(loop))
-        status = WEFT_ECLOSED;
+    if (status >= 0)
+        status = loop_check_open(loop);
     if (status >= 0 && task_room(loop) == NULL)
         status = -ENOMEM;
     if (status >= 0)
