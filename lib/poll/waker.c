@@ -30,7 +30,8 @@ void waker_fini(struct waker *waker)
 
 bool waker_wake(struct waker *waker)
 {
-    /* Pairs with the exchange in waker_take(): who finds 1 here has published before the sleeper clears the word, so it will be seen. */
+    /* Release: who finds 1 has published before the sleeper clears the word, so it will be seen. Acquire: who finds 0 writes after the
+     * sleeper has read, which would else swallow it. Pairs with the exchange in waker_take(), both. */
     if (weft_atomic_exchange_acq_rel(&waker->is_signalled, 1) != 0)
         return false;
     int errno_before = errno;
@@ -44,7 +45,8 @@ bool waker_wake(struct waker *waker)
 
 bool waker_take(struct waker *waker)
 {
-    /* Pairs with the exchange in waker_wake(): after it all that the wakers had queued is visible here. */
+    /* Acquire: after it all that the wakers had queued is visible here. Release: the descriptor has been read. Pairs with the exchange in
+     * waker_wake(), both. */
     return weft_atomic_exchange_acq_rel(&waker->is_signalled, 0) != 0;
 }
 
