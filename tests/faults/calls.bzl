@@ -46,6 +46,7 @@ FAULT_CALLS = [
     "setsockopt",
     "shutdown",
     "sigaction",
+    "sigaltstack",
     "sigtimedwait",
     "socket",
     "syscall",

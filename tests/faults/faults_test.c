@@ -140,6 +140,7 @@ static void warm_up(void)
     oom_install();
     scene_end_anew(&tally);
     scene_dial_name(&tally);
+    scene_covered(&tally); /* this thread keeps its signal stack */
     (void)scene_path();
 }
 

@@ -77,6 +77,8 @@ struct scene {
     X(jobs)                                                                                                                                \
     X(threads)                                                                                                                             \
     X(interrupts)                                                                                                                          \
+    X(covered)                                                                                                                             \
+    X(handlers)                                                                                                                            \
     X(places)                                                                                                                              \
     X(seeds)                                                                                                                               \
     X(variables)

@@ -61,6 +61,7 @@
     X(setsockopt)                                                                                                                          \
     X(shutdown)                                                                                                                            \
     X(sigaction)                                                                                                                           \
+    X(sigaltstack)                                                                                                                         \
     X(sigtimedwait)                                                                                                                        \
     X(socket)                                                                                                                              \
     X(syscall)                                                                                                                             \

@@ -38,9 +38,10 @@ static int nothing(void *arg, void **result_out)
 
 /* ---- life ------------------------------------------------------------------------------------------------------------------------- */
 
-void scene_loops(struct tally *tally)
+static void create_again_and_again(struct tally *tally, uint32_t flags)
 {
     struct weft_runtime_options options = scene_options(2);
+    options.flags = flags;
     for (int i = 0; i < ROUNDS; i++) {
         struct weft_runtime *runtime = NULL;
         int status = weft_runtime_create(&options, &runtime);
@@ -48,6 +49,16 @@ void scene_loops(struct tally *tally)
         weft_runtime_destroy(runtime);
     }
     scene_end_anew(tally);
+}
+
+void scene_loops(struct tally *tally)
+{
+    create_again_and_again(tally, 0);
+}
+
+void scene_handlers(struct tally *tally)
+{
+    create_again_and_again(tally, WEFT_RUNTIME_HANDLE_STACK_OVERFLOW);
 }
 
 /* A pinned task on the other loop, awaited. */
@@ -93,6 +104,12 @@ void scene_places(struct tally *tally)
     tally_note(tally, cpu_current());
     tally_note(tally, cpu_current());
     run_again_and_again(tally, WEFT_RUNTIME_PIN_THREADS);
+}
+
+/* With the handler of stack overflows, for which each thread gets a signal stack. */
+void scene_covered(struct tally *tally)
+{
+    run_again_and_again(tally, WEFT_RUNTIME_HANDLE_STACK_OVERFLOW);
 }
 
 /* ---- sleeping and waking ------------------------------------------------------------------------------------------------------------ */

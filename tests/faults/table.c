@@ -183,6 +183,15 @@ const struct fault_group fault_groups[] = {
     GROUP(getrandom, SHIM_ANY, seeds, WHENS(FIRST, NTH(3), EVERY(2), ALWAYS), {EAGAIN, UNSEEN, 0}, {EINTR, UNSEEN, 0}, {ENOSYS, UNSEEN, 0},
           {EFAULT, UNSEEN, 0}, {EINVAL, UNSEEN, 0}),
 
+    /* ---- the handler of stack overflows ---- */
+    GROUP(sigaction, SIGSEGV, handlers, WHENS(FIRST, NTH(2)), {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
+    GROUP(sigaction, SIGBUS, handlers, WHENS(FIRST, NTH(2)), {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
+    GROUP(sigaction, SIGSEGV, handlers, WHENS(NTH(3), NTH(4)), {EINVAL, UNSEEN, 0}),
+    GROUP(sigaltstack, SHIM_ANY, covered, WHENS(FIRST, NTH(2), NTH(3), EVERY(2)), {EINVAL, UNSEEN, 0}, {ENOMEM, UNSEEN, 0},
+          {EPERM, UNSEEN, 0}, {EFAULT, UNSEEN, 0}),
+    GROUP(mmap, SHIM_ANY, covered, WHENS(FIRST, NTH(2), EVERY(2)), {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}),
+    GROUP(pthread_setspecific, SHIM_ANY, covered, WHENS(FIRST, ALWAYS), {ENOMEM, UNSEEN, 0}),
+
     /* ---- stacks ---- */
     GROUP(mmap, SHIM_ANY, stacks, USUAL, {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}, {EPERM, UNSEEN, 0}),
     GROUP(mmap, SHIM_ANY, stacks, WHENS(ALWAYS), {ENOMEM, FAILS, 0}, {EAGAIN, FAILS, -ENOMEM}, {EPERM, FAILS, -ENOMEM},

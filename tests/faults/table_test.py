@@ -25,6 +25,7 @@ CANNOT_FAIL = {
         pthread_cond_broadcast pthread_cond_init pthread_cond_signal pthread_cond_timedwait pthread_cond_wait pthread_mutex_init
         pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_once""",
     "of a thread that is known to be there": "pthread_detach pthread_join",
+    "once in a process, and whoever asks for it is told: lib/base/fork.c": "pthread_atfork",
     "has no error": "getpid gettid pthread_getspecific raise",
 }
 SANITIZERS = ("__asan_", "__ubsan_", "__tsan_", "__msan_", "__sanitizer_", "__lsan_", "__gcov_", "__llvm_")
