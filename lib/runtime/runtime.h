@@ -12,6 +12,7 @@
 #ifndef LIB_RUNTIME_RUNTIME_H
 #define LIB_RUNTIME_RUNTIME_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,9 +75,11 @@ struct runtime_hook {
 struct runtime_sigint {
     struct weft_work first;
     struct weft_work second;
+    struct sigaction before;   /* who handled it before us */
     uint32_t count;            /* atomic: signals since main began */
     uint32_t is_first_posted;  /* atomic */
     uint32_t is_second_posted; /* atomic */
+    bool is_heard;             /* main was cancelled for the first */
     bool is_installed;
 };
 
