@@ -1,0 +1,246 @@
+/*
+ * Sim: plays scenarios for many seeds, and says which one broke what.
+ *
+ *     tools/bazel test //tests/sim/...                                           some ten thousand seeds
+ *     tools/bazel run -c opt //tests/sim:sim -- --seeds=1000000                  a million, shared out among the scenarios
+ *     tools/bazel run //tests/sim:sim -- --scenario=cluster --seed=7 --trace     one of them again, event by event
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/sim/scenario.h"
+#include "tests/support/oom.h"
+#include "weft/fiber.h"
+#include "weft/runtime.h"
+
+/* How much of the seeds a build plays that is ten times as slow. */
+#if !defined(SEEDS_PERCENT)
+#define SEEDS_PERCENT 100
+#endif
+
+static const struct scenario *const scenarios[] = {&scenario_cluster};
+
+enum { SCENARIO_COUNT = sizeof(scenarios) / sizeof(scenarios[0]) };
+
+/* The product's own counts of what lives. */
+extern size_t registry_count(void);
+extern uint64_t loop_live_count(void);
+extern uint64_t fiber_room_count(void);
+extern uint64_t jobs_live_count(void);
+
+struct arguments {
+    const char *scenario;
+    uint64_t seed;
+    bool has_seed;
+    uint64_t first;
+    uint64_t seeds; /* 0: each scenario's own number */
+    double seconds; /* 0: no limit */
+    bool is_traced;
+};
+
+static const struct scenario *playing;
+
+/* ---- trials ---------------------------------------------------------------------------------------------------------------------- */
+
+void trial_fail(const struct trial *trial, const char *file, int line, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    printf("FAIL %s, seed %" PRIu64 ": %s:%d: ", playing->name, trial->seed, file, line);
+    (void)vprintf(format, args);
+    printf("\n  again: tools/bazel run //tests/sim:sim -- --scenario=%s --seed=%" PRIu64 " --trace\n0 passed, 1 failed\n", playing->name,
+           trial->seed);
+    va_end(args);
+    (void)fflush(stdout);
+    _exit(1);
+}
+
+static void print_line(const char *line, size_t len, void *arg)
+{
+    (void)arg;
+    (void)fwrite(line, 1, len, stdout);
+    (void)putchar('\n');
+}
+
+struct weft_sim_options trial_options(struct trial *trial)
+{
+    struct weft_sim_options options = WEFT_SIM_OPTIONS;
+    options.seed = trial->seed;
+    options.trace = trial->is_traced ? print_line : NULL;
+    return options;
+}
+
+struct weft_sim_host *trial_host(struct trial *trial, struct weft_sim *sim, const char *name)
+{
+    struct weft_sim_host_options options = WEFT_SIM_HOST_OPTIONS;
+    struct weft_sim_host *host = NULL;
+    options.name = name;
+    EXPECT_EQ(trial, weft_sim_host_create(sim, &options, &host), 0);
+    return host;
+}
+
+void trial_end(struct trial *trial, struct weft_sim *sim)
+{
+    EXPECT_EQ(trial, weft_sim_get_counters(sim, &trial->counters), 0);
+    trial->hash = weft_sim_trace_hash(sim);
+    trial->virtual_ns = weft_sim_now(sim);
+}
+
+uint64_t trial_random(struct trial *trial, uint64_t limit)
+{
+    uint64_t z = (trial->random += UINT64_C(0x9E3779B97F4A7C15)); /* splitmix64 */
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return (z ^ (z >> 31)) % limit;
+}
+
+bool trial_chance(struct trial *trial, unsigned permille)
+{
+    return trial_random(trial, 1000) < permille;
+}
+
+static struct trial play(const struct scenario *scenario, uint64_t seed, bool is_traced)
+{
+    struct trial trial = {.seed = seed, .random = seed * 2 + 1, .is_traced = is_traced};
+    int64_t live = oom_live();
+    playing = scenario;
+    scenario->play(&trial);
+    EXPECT_EQ(&trial, registry_count(), 0);
+    EXPECT_EQ(&trial, loop_live_count(), 0);
+    EXPECT_EQ(&trial, fiber_room_count(), 0);
+    EXPECT_EQ(&trial, jobs_live_count(), 0);
+    EXPECT_EQ(&trial, oom_live(), live);
+    return trial;
+}
+
+/* ---- many of them ----------------------------------------------------------------------------------------------------------------- */
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t seed_count(const struct scenario *scenario, const struct arguments *arguments)
+{
+    if (arguments->has_seed)
+        return 1;
+    if (arguments->seeds != 0)
+        return arguments->seeds / (arguments->scenario != NULL ? 1 : SCENARIO_COUNT);
+    uint64_t count = (uint64_t)scenario->seeds * SEEDS_PERCENT / 100;
+    return count == 0 ? 1 : count;
+}
+
+/* The first seed is played twice: what follows from it must follow again. */
+static void play_again(const struct scenario *scenario, uint64_t seed)
+{
+    struct trial first = play(scenario, seed, false), second = play(scenario, seed, false);
+    if (first.hash != second.hash)
+        trial_fail(&second, __FILE__, __LINE__, "the same seed does not give the same trace: %016" PRIx64 ", then %016" PRIx64, first.hash,
+                   second.hash);
+}
+
+static uint64_t play_seeds(const struct scenario *scenario, const struct arguments *arguments)
+{
+    uint64_t first = arguments->has_seed ? arguments->seed : arguments->first, count = seed_count(scenario, arguments), played = 0;
+    double begin = seconds_now(), virtual_s = 0;
+    struct weft_sim_counters sum = {0};
+    if (!arguments->is_traced)
+        play_again(scenario, first);
+    for (; played < count && (arguments->seconds <= 0 || seconds_now() - begin < arguments->seconds); played++) {
+        struct trial trial = play(scenario, first + played, arguments->is_traced);
+        virtual_s += (double)trial.virtual_ns / 1e9;
+        sum.connections += trial.counters.connections;
+        sum.bytes += trial.counters.bytes;
+        sum.resets += trial.counters.resets;
+        sum.timeouts += trial.counters.timeouts;
+        sum.losses += trial.counters.losses;
+        sum.faults += trial.counters.faults;
+    }
+    double took = seconds_now() - begin;
+    printf("ok   %s: %" PRIu64 " seeds from %" PRIu64 ", %.0f a second, %.0f times as fast as the clock; %" PRIu64 " connections, %" PRIu64
+           " bytes, %" PRIu64 " resets, %" PRIu64 " given up, %" PRIu64 " losses, %" PRIu64 " faults\n",
+           scenario->name, played, first, (double)played / took, virtual_s / took, sum.connections, sum.bytes, sum.resets, sum.timeouts,
+           sum.losses, sum.faults);
+    (void)fflush(stdout);
+    return played;
+}
+
+/* ---- the command line --------------------------------------------------------------------------------------------------------------- */
+
+static const char *value_of(const char *argument, const char *name)
+{
+    size_t len = strlen(name);
+    return strncmp(argument, name, len) == 0 ? argument + len : NULL;
+}
+
+static bool parse_one(const char *argument, struct arguments *arguments)
+{
+    const char *value;
+    if ((value = value_of(argument, "--scenario=")) != NULL)
+        arguments->scenario = value;
+    else if ((value = value_of(argument, "--seeds=")) != NULL)
+        arguments->seeds = strtoull(value, NULL, 10);
+    else if ((value = value_of(argument, "--first=")) != NULL)
+        arguments->first = strtoull(value, NULL, 10);
+    else if ((value = value_of(argument, "--seconds=")) != NULL)
+        arguments->seconds = strtod(value, NULL);
+    else if ((value = value_of(argument, "--seed=")) != NULL) {
+        arguments->seed = strtoull(value, NULL, 10);
+        arguments->has_seed = true;
+    } else if (strcmp(argument, "--trace") == 0)
+        arguments->is_traced = true;
+    else
+        return false;
+    return true;
+}
+
+static int usage(void)
+{
+    puts("--scenario=NAME --seed=N --seeds=COUNT --first=N --seconds=N --trace; the scenarios:");
+    for (size_t i = 0; i < SCENARIO_COUNT; i++)
+        printf("  %-10s %s\n", scenarios[i]->name, scenarios[i]->about);
+    return 2;
+}
+
+static int nothing(void *arg, void **result_out)
+{
+    (void)arg;
+    (void)result_out;
+    return 0;
+}
+
+/* What the process keeps for good is made before anything is counted. */
+static void warm_up(void)
+{
+    struct weft_coro *coro;
+    oom_install();
+    if (weft_fiber_new(nothing, NULL, NULL, &coro) < 0 || weft_run(coro, NULL, NULL) < 0)
+        abort();
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.first = 1};
+    for (int i = 1; i < argc; i++)
+        if (!parse_one(argv[i], &arguments))
+            return usage();
+    warm_up();
+    int passed = 0;
+    uint64_t seeds = 0;
+    for (size_t i = 0; i < SCENARIO_COUNT; i++)
+        if (arguments.scenario == NULL || strcmp(arguments.scenario, scenarios[i]->name) == 0) {
+            seeds += play_seeds(scenarios[i], &arguments);
+            passed++;
+        }
+    if (passed == 0)
+        return usage();
+    printf("%" PRIu64 " seeds\n%d passed, 0 failed\n", seeds, passed);
+    return 0;
+}
