@@ -23,7 +23,9 @@ static void store_late(void)
     operation.is_seq_cst = site->order == MODEL_SEQ_CST;
     self->late.site = NULL;
     run_step(&operation);
+    uint64_t writes = self->writes;
     weak_store(site, operation.address, operation.size, self->late.value, site->order);
+    self->writes = writes; /* news to this thread too, if it spins */
 }
 
 static void begin(struct model_site *site, const volatile void *ptr, size_t size, bool is_write, bool is_seq_cst)

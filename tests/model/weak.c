@@ -358,7 +358,8 @@ static void put(struct word *word, uint64_t value, enum model_order order, const
     word->wrote[engine->current] = store->tick;
     if (store->is_seq_cst)
         word->last_seq_cst = (int)word->count - 1;
-    if (engine->is_running) {
+    /* What stays as it was lets nobody go on: two that try a lock by exchanges would else wake each other for ever. */
+    if (engine->is_running && store->value != word->stores[word->count - 2].value) {
         engine->writes++;
         self->writes++;
     }
