@@ -40,11 +40,13 @@ static int ask(struct weft_stream *stream, size_t bytes)
     return status < 0 ? status : 0;
 }
 
-static int visit_with(struct visit *visit, struct weft_stream *stream)
+static int talk(void *arg, void **result_out)
 {
+    struct visit *visit = arg;
     int status = 0;
+    (void)result_out;
     for (int i = 0; i < visit->rounds && status == 0; i++) {
-        status = ask(stream, visit->bytes == 0 ? 5 : visit->bytes);
+        status = ask(visit->stream, visit->bytes == 0 ? 5 : visit->bytes);
         visit->echoed += status == 0;
         if (status == 0 && visit->pause_ns > 0)
             status = weft_sleep(visit->pause_ns);
@@ -52,22 +54,34 @@ static int visit_with(struct visit *visit, struct weft_stream *stream)
     return status;
 }
 
+static int talk_with_patience(struct visit *visit)
+{
+    struct weft_task *task;
+    if (visit->patience_ns == 0)
+        return talk(visit, NULL);
+    int status = weft_loop_create_fiber(weft_get_running_loop(), talk, visit, &task);
+    if (status < 0)
+        return status;
+    status = weft_wait_for(&task->future, visit->patience_ns, NULL);
+    weft_task_unref(task);
+    return status;
+}
+
 int town_visitor(void *arg, void **result_out)
 {
     struct visit *visit = arg;
     struct weft_connection_options options = WEFT_CONNECTION_OPTIONS;
-    struct weft_stream *stream;
     uint64_t start_ns = weft_loop_time(weft_get_running_loop());
     (void)result_out;
     options.host = visit->server;
     options.port = TOWN_PORT;
     options.timeout_ns = visit->timeout_ns;
-    int status = weft_stream_open(&options, &stream);
+    int status = weft_stream_open(&options, &visit->stream);
     if (status == 0) {
-        status = visit_with(visit, stream);
-        (void)weft_stream_close(stream);
-        (void)weft_stream_wait_closed(stream);
-        weft_stream_unref(stream);
+        status = talk_with_patience(visit);
+        (void)weft_stream_close(visit->stream);
+        (void)weft_stream_wait_closed(visit->stream);
+        weft_stream_unref(visit->stream);
     }
     visit->took_ns = weft_loop_time(weft_get_running_loop()) - start_ns;
     visit->status = status;

@@ -33,8 +33,10 @@ struct visit {
     int rounds;
     size_t bytes; /* of a word; 5 if 0 */
     int64_t timeout_ns;
-    int64_t pause_ns; /* between rounds */
-    int echoed;       /* rounds that came back whole */
+    int64_t pause_ns;    /* between rounds */
+    int64_t patience_ns; /* for all rounds together; 0: any */
+    struct weft_stream *stream;
+    int echoed; /* rounds that came back whole */
     uint64_t took_ns;
     int status; /* as a task's: of the first call that failed */
 };
