@@ -13,7 +13,7 @@ HERE = os.path.join(ROOT, "tests", "faults")
 # Reason -> what has no error that anybody could meet.
 CANNOT_FAIL = {
     "computes, and asks nobody": """
-        __assert_fail __errno_location __popcountdi2 __tls_get_addr htonl htons in6addr_loopback ntohl ntohs pthread_equal __sched_cpucount __stack_chk_fail abort isoc99_sscanf isoc23_sscanf isoc23_strtoul memchr memcmp
+        __assert_fail __errno_location __popcountdi2 __tls_get_addr htonl htons in6addr_loopback ntohl ntohs pthread_equal __sched_cpucount __stack_chk_fail abort bcmp isoc99_sscanf isoc23_sscanf isoc23_strtoul memchr memcmp
         memcpy memmem memmove memset pthread_self sigaddset sigdelset sigemptyset sigfillset sigismember snprintf strchr strcmp strcpy
         strcspn strerrordesc_np strerrorname_np strlen strncmp strnlen strrchr strtoul inet_pton __cpu_model __cpu_indicator_init
         cpu_features getauxval""",
@@ -26,6 +26,7 @@ CANNOT_FAIL = {
         pthread_mutex_lock pthread_mutex_trylock pthread_mutex_unlock pthread_once""",
     "of a thread that is known to be there": "pthread_detach pthread_join",
     "once in a process, and whoever asks for it is told: lib/base/fork.c": "pthread_atfork",
+    "asked by a sanitizer's build alone": "pthread_getattr_np",
     "has no error": "getpid gettid pthread_getspecific raise",
 }
 SANITIZERS = ("__asan_", "__ubsan_", "__tsan_", "__msan_", "__sanitizer_", "__lsan_", "__gcov_", "__llvm_")
