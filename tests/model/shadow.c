@@ -93,6 +93,8 @@ static struct block *block_before(uintptr_t address)
 
 static void check_block(uintptr_t address, size_t size)
 {
+    if (address < 4096)
+        model_fail("a NULL pointer is followed, by thread %u", engine->current);
     if (!is_in_heap(address))
         return;
     const struct block *block = block_before(address);
