@@ -13,7 +13,7 @@ struct child_end {
     char text[8192]; /* its standard error, cut to this */
 };
 
-enum { CHILD_MS_MAX = 20000, CHILD_RETURNED = 120, CHILD_LATE = 121 };
+enum { CHILD_MS_MAX = 50000, CHILD_RETURNED = 120, CHILD_LATE = 121 };
 
 /* In a child: leave it, from whatever thread, with a line that says what was not so. */
 #define CHILD_CHECK(claim) ((claim) ? (void)0 : child_give_up(__FILE__, __LINE__, #claim))

@@ -41,8 +41,11 @@ int client_socket(void);
 void client_connect(int fd, const struct scene *scene);
 bool client_is_answered(int fd);
 
-/* Do nothing for SCENE_QUIET_MS, see what the runtime did meanwhile, and print it as `what`. More than `turns_max` iterations fail. */
-void scene_stay_quiet(const struct scene *scene, const char *what, uint64_t turns_max);
+/*
+ * Do nothing for SCENE_QUIET_MS, see what the runtime did meanwhile, and print it as `what`. More than `turns_max` iterations fail; as many
+ * again for each time that it took longer. Returns how long it took, in such times, rounded up.
+ */
+uint64_t scene_stay_quiet(const struct scene *scene, const char *what, uint64_t turns_max);
 
 /* Milliseconds of the monotonic clock. */
 double scene_now_ms(void);
