@@ -77,11 +77,12 @@ static int hooks_posted(struct weft_work *work)
 
 static void post_hooks(struct runtime_loop *each, uint32_t until)
 {
-    each->hook_work.run = hooks_posted;
     weft_atomic_store_relaxed(&each->hook_asked, until);
-    /* Pairs with the exchange in hooks_posted(): hook_asked. */
-    if (weft_atomic_exchange_acq_rel(&each->is_hook_posted, 1) == 0)
-        work_ready(&each->loop->worker, &each->hook_work);
+    /* Pairs with the exchange in hooks_posted(): hook_asked; and the work, which is the loop's while it is queued. */
+    if (weft_atomic_exchange_acq_rel(&each->is_hook_posted, 1) != 0)
+        return;
+    each->hook_work.run = hooks_posted;
+    work_ready(&each->loop->worker, &each->hook_work);
 }
 
 static bool are_hooks_done(struct weft_runtime *runtime)

@@ -54,7 +54,7 @@ static void thread_body(void *arg)
     if (status < 0)
         runtime_left(runtime, status);
     /* Release: what entering wrote, or the status. Pairs with the acquire in wait_entered(). */
-    (void)weft_atomic_add_acq_rel(&runtime->entered_count, 1);
+    (void)weft_atomic_add_release(&runtime->entered_count, 1);
     parker_unpark(&runtime->parker);
     if (status == 0)
         run_here(each);
@@ -73,7 +73,7 @@ static int start_one(struct runtime_loop *each)
 /* From here on other threads' calls on the loops are refused, as they must be once the first task runs. */
 static void wait_entered(struct weft_runtime *runtime, uint32_t count)
 {
-    /* Pairs with the acq_rel in thread_body(). */
+    /* Pairs with the release of each thread_body(), also through later ones, which are read-modify-writes. */
     while (weft_atomic_load_acquire(&runtime->entered_count) < count)
         (void)parker_park(&runtime->parker, CLOCK_NEVER_NS);
 }
