@@ -5,6 +5,7 @@
 
 #include "lib/poll/sim.h"
 #include "weft/executor.h"
+#include "weft/stream.h"
 
 #include <errno.h>
 #include <string.h>
@@ -251,6 +252,62 @@ Test(sim, survives_running_out_of_memory_at_each_allocation, .timeout = 20)
         if (!was_refused)
             break;
     }
+}
+
+/* ---- servers, without a host ----------------------------------------------------------------------------------------------------- */
+
+static int say_hello(struct weft_stream *stream, void *arg)
+{
+    (void)arg;
+    return weft_stream_write(stream, "hello", 5);
+}
+
+/* Serve at what the options say, and connect to it as they do. */
+static int hear_hello(void *arg, void **result_out)
+{
+    struct weft_server_options *options = arg;
+    struct weft_connection_options to = WEFT_CONNECTION_OPTIONS;
+    struct weft_server *server;
+    struct weft_stream *stream;
+    char heard[8] = "";
+    (void)result_out;
+    CHECK_EQ(weft_loop_start_stream_server(weft_get_running_loop(), say_hello, NULL, options, &server), 0);
+    to.host = options->host;
+    to.path = options->path;
+    to.port = to.path == NULL ? (uint16_t)weft_server_get_port(server) : 0;
+    CHECK_EQ(weft_stream_open(&to, &stream), 0);
+    CHECK_EQ(weft_stream_read(stream, heard, sizeof(heard)), 5);
+    CHECK_STR(heard, "hello");
+    CHECK_EQ(weft_stream_close(stream), 0);
+    weft_stream_unref(stream);
+    CHECK_EQ(weft_server_close(server), 0);
+    weft_server_unref(server);
+    return 0;
+}
+
+static void check_hello(struct weft_server_options server)
+{
+    struct weft_runtime_options options = fixture_options(2);
+    options.driver = WEFT_DRIVER_SIM;
+    CHECK_EQ(weft_run(fixture_fiber(hear_hello, &server), &options, NULL), 0);
+}
+
+Test(sim, serves_on_loopback_by_address_and_port, .timeout = 5)
+{
+    struct weft_server_options server = WEFT_SERVER_OPTIONS;
+    server.host = "127.0.0.1";
+    check_hello(server);
+    server.port = 8080;
+    check_hello(server);
+}
+
+Test(sim, serves_at_a_path_that_no_file_system_sees, .timeout = 5)
+{
+    struct weft_server_options server = WEFT_SERVER_OPTIONS;
+    server.path = "/nowhere/at/all";
+    check_hello(server);
+    server.path = "@abstract";
+    check_hello(server);
 }
 
 /* ---- a world of one's own ----------------------------------------------------------------------------------------------------- */
