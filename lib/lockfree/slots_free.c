@@ -88,8 +88,9 @@ static int block_fresh(struct slots *slots, uint32_t *first_out)
         int status = segment_ensure(slots, (uint32_t)fresh);
         if (status < 0)
             return status;
-        /* Release: the segment, set by this thread or (acquire) by one before. Pairs with the acquire in slots_fresh(). */
-    } while (!weft_atomic_cas_acq_rel(&slots->fresh, &fresh, fresh + SLOTS_BLOCK));
+        /* The segment, be it set by this thread or found: who reads this word then loads no older pointer than was found here. Pairs with
+         * the acquire in slots_fresh(). */
+    } while (!weft_atomic_cas_release(&slots->fresh, &fresh, fresh + SLOTS_BLOCK));
     uint32_t link = 0;
     for (uint32_t i = 0; i < SLOTS_BLOCK; i++) {
         uint32_t here = (uint32_t)fresh + i + 1;

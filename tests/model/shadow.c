@@ -132,6 +132,8 @@ void *model_calloc(size_t count, size_t bytes)
 {
     void *block = allocate(1, count * bytes);
     memset(block, 0, count * bytes);
+    if (engine->is_running)
+        shadow_access((uintptr_t)block, count * bytes, true); /* who comes by without an order may not find the zeros */
     return block;
 }
 
