@@ -452,6 +452,39 @@ Test(fork, while_all_loops_are_busy, .timeout = 60)
     child_run_well(busy_child);
 }
 
+static void *come_and_go(void *arg)
+{
+    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    options.loops = 2;
+    options.flags = WEFT_RUNTIME_HANDLE_SIGINT | WEFT_RUNTIME_HANDLE_STACK_OVERFLOW;
+    while (weft_atomic_load_relaxed((uint32_t *)arg) == 0)
+        CHILD_CHECK(weft_run(new_coro(), &options, NULL) == 0);
+    return NULL;
+}
+
+/* The fork waits for nobody who might be in the middle of making or unmaking something that the child would miss. */
+static void coming_and_going_child(void *arg)
+{
+    uint32_t is_over = 0;
+    struct scene scene;
+    pthread_t threads[2];
+    (void)arg;
+    scene_start(&scene, 2);
+    for (int i = 0; i < 2; i++)
+        CHILD_CHECK(pthread_create(&threads[i], NULL, come_and_go, &is_over) == 0);
+    for (int i = 0; i < BUSY_FORKS; i++)
+        fork_here(scene.runtime);
+    weft_atomic_store_relaxed(&is_over, 1);
+    for (int i = 0; i < 2; i++)
+        CHILD_CHECK(pthread_join(threads[i], NULL) == 0);
+    scene_end(&scene);
+}
+
+Test(fork, while_other_runtimes_come_and_go, .timeout = 60)
+{
+    child_run_well(coming_and_going_child);
+}
+
 static void prepared_child(void *arg)
 {
     struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
@@ -653,6 +686,64 @@ static void returning_lone_child(void *arg)
 Test(fork, ends_the_run_of_a_childs_loop_without_a_runtime, .timeout = 60)
 {
     child_run_well(returning_lone_child);
+}
+
+/* In a thread of the library's own there is nobody to return to: the thread ends, as the last one of its process. */
+
+static int return_on_executor(void *arg, void **result_out)
+{
+    (void)result_out;
+    return fork_and_return(arg);
+}
+
+static int executor_returns(void *arg, void **result_out)
+{
+    struct weft_future *future;
+    (void)arg;
+    CHILD_CHECK(weft_loop_run_in_executor(weft_get_running_loop(), return_on_executor, NULL, &future) == 0);
+    int status = weft_await(future, result_out);
+    weft_future_unref(future);
+    return status;
+}
+
+static int callback_of_loop_returns(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    (void)fork_and_return(NULL);
+    CHILD_CHECK(returned_pid != 0 || weft_sleep(1) == WEFT_ENOFIBER);
+    return 0;
+}
+
+static void thread_of_ours(weft_fiber_fn *fn)
+{
+    struct scene scene;
+    scene_start(&scene, 2);
+    CHILD_CHECK(scene_call(&scene, fn, &scene) == 0);
+    check_ended_well(returned_pid);
+    check_parent(&scene);
+    scene_end(&scene);
+}
+
+static void executor_returns_child(void *arg)
+{
+    (void)arg;
+    thread_of_ours(executor_returns);
+}
+
+static void loop_returns_child(void *arg)
+{
+    (void)arg;
+    thread_of_ours(callback_of_loop_returns);
+}
+
+Test(fork, ends_a_child_that_returns_to_the_executor, .timeout = 60)
+{
+    child_run_well(executor_returns_child);
+}
+
+Test(fork, ends_a_child_that_returns_to_a_loops_own_thread, .timeout = 60)
+{
+    child_run_well(loop_returns_child);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------------------------------------------------ */
