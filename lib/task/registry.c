@@ -5,6 +5,8 @@
  * registration, so that a walk may take its own. Walks copy referenced tasks in blocks and call nobody while they hold a pin.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "lib/task/task.h"
 #include "weft/atomic.h"
@@ -237,7 +239,7 @@ static size_t keep_matching(struct slots_entry *block, size_t count, struct weft
     return kept;
 }
 
-void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+static void each_by_slot(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
 {
     struct slots_entry block[SLOTS_WALK_BLOCK];
     struct weft_task *tasks[SLOTS_WALK_BLOCK];
@@ -250,11 +252,6 @@ void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, vo
             weft_task_unref(tasks[i]);
         }
     }
-}
-
-size_t registry_count(void)
-{
-    return slots_count(&registry);
 }
 
 struct task_array {
@@ -280,12 +277,43 @@ static void array_add(struct weft_task *task, void *arg)
     array->tasks[array->count++] = weft_task_ref(task);
 }
 
+/* Those with a name have no number. */
+static int by_number(const void *one, const void *other)
+{
+    const struct weft_task *left = *(struct weft_task *const *)one, *right = *(struct weft_task *const *)other;
+    if (left->number != right->number)
+        return left->number < right->number ? -1 : 1;
+    return left->name != NULL && right->name != NULL ? strcmp(left->name, right->name) : 0;
+}
+
+/* In the order in which they were made or by name, so that what ends them does so the same way each time; without memory, in any order. */
+void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+{
+    struct task_array array = {NULL, 0, 0, 0};
+    each_by_slot(loop, array_add, &array);
+    if (array.status < 0)
+        each_by_slot(loop, fn, arg);
+    else if (array.count > 0)
+        qsort(array.tasks, array.count, sizeof(*array.tasks), by_number);
+    for (size_t i = 0; i < array.count; i++) {
+        if (array.status == 0 && !weft_future_done(&array.tasks[i]->future))
+            fn(array.tasks[i], arg);
+        weft_task_unref(array.tasks[i]);
+    }
+    weft_free(array.tasks);
+}
+
+size_t registry_count(void)
+{
+    return slots_count(&registry);
+}
+
 int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t *count_out)
 {
     if (tasks_out == NULL || count_out == NULL)
         return -EINVAL;
     struct task_array array = {NULL, 0, 0, 0};
-    registry_each(loop, array_add, &array);
+    each_by_slot(loop, array_add, &array);
     size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
     for (size_t i = 0; i < array.count; i++)
         if (weft_future_done(&array.tasks[i]->future) || array.status < 0)
