@@ -114,8 +114,8 @@ static bool summon(struct crew *crew)
         uint32_t state = IDLE_PARKED;
         if (weft_atomic_load_relaxed(&worker->idle_state) != IDLE_PARKED)
             continue;
-        /* Pairs with the exchange in crew_unpark(): it is summoned, or has woken by itself. */
-        if (!weft_atomic_cas_acq_rel(&worker->idle_state, &state, IDLE_SUMMONED))
+        /* Release: what it is summoned for. Pairs with the exchange in crew_unpark(): it is summoned, or has woken by itself. */
+        if (!weft_atomic_cas_release(&worker->idle_state, &state, IDLE_SUMMONED))
             continue;
         (void)weft_atomic_add_relaxed(&worker->summon_count, 1);
         if (inbox_poke(&worker->inbox))
@@ -130,14 +130,15 @@ void crew_notify(struct crew *crew)
     /* Seq_cst, after the push. Pairs with the addition in crew_park(). */
     uint64_t idle = weft_atomic_load_seq_cst(&crew->idle);
     while (parked_in(idle) > 0 && searching_in(idle) == 0) {
-        /* Both in one step: were one that wakes by itself still counted, this would go round until it is scheduled again. */
-        if (!weft_atomic_cas_seq_cst(&crew->idle, &idle, idle - PARKED_ONE + SEARCHING_ONE))
+        /* Both in one step: were one that wakes by itself still counted, this would go round until it is scheduled again. Acquire: that it
+         * is parked. Pairs with the addition in crew_park(). */
+        if (!weft_atomic_cas_acquire(&crew->idle, &idle, idle - PARKED_ONE + SEARCHING_ONE))
             continue;
         if (summon(crew))
             return;
-        /* Pairs with the addition in crew_park(): who has parked since is seen here, or sees what others have pushed. */
-        (void)weft_atomic_add_seq_cst(&crew->idle, PARKED_ONE - SEARCHING_ONE);
-        idle = weft_atomic_load_seq_cst(&crew->idle);
+        /* Who has parked since is counted in what is found here; who parks from now on does so after those pushers have looked who relied on
+         * us, and sees what they have pushed. */
+        idle = weft_atomic_add_relaxed(&crew->idle, PARKED_ONE - SEARCHING_ONE) + PARKED_ONE - SEARCHING_ONE;
     }
 }
 
@@ -167,8 +168,8 @@ bool crew_search_begin(struct worker *worker)
     do {
         if (searching_in(idle) >= most)
             return false;
-        /* Pairs with the load in crew_notify(): a count, in the one order that parkers and pushers go by. */
-    } while (!weft_atomic_cas_seq_cst(&crew->idle, &idle, idle + SEARCHING_ONE));
+        /* Relaxed: who has seen us searching is ordered before the end of our search, which looks at the queues once more. */
+    } while (!weft_atomic_cas_relaxed(&crew->idle, &idle, idle + SEARCHING_ONE));
     worker->is_searching = true;
     worker_count(&worker->search_count, 1);
     return true;
@@ -194,10 +195,9 @@ bool crew_refill(struct worker *worker)
     return true;
 }
 
-/* A stack of which something can be stolen: a hint, which take_job() verifies. */
-static bool has_public_jobs(const struct weft_job_stack *stack)
+/* The shares of a stack of which something can be stolen: a hint, which take_job() verifies. */
+static bool has_public(uint64_t shares)
 {
-    uint64_t shares = weft_atomic_load_relaxed(&stack->shares);
     return (uint32_t)shares < (uint32_t)(shares >> 32);
 }
 
@@ -217,7 +217,7 @@ static bool steal_job(struct worker *worker, struct worker *victim)
     struct weft_job_stack *stack = ops == NULL ? NULL : weft_atomic_load_acquire(&victim->jobs);
     if (stack == NULL)
         return false;
-    if (has_public_jobs(stack))
+    if (has_public(weft_atomic_load_relaxed(&stack->shares)))
         worker->taken = ops->take_job(worker, stack);
     else
         ask_now_and_then(worker, stack);
@@ -275,9 +275,10 @@ static bool has_more(const struct worker *worker)
     for (uint32_t i = 0; i < crew->count; i++) {
         const struct worker *victim = crew->workers[i];
         size_t is_next = victim == worker && worker->taken == NULL;
-        /* Pairs with the release of the fiber that runs there. */
-        struct weft_job_stack *stack = crew->ops == NULL ? NULL : weft_atomic_load_acquire(&victim->jobs);
-        if (ring_count(&victim->ring) > is_next || (stack != NULL && has_public_jobs(stack)))
+        /* Acquire: the stack. Pairs with the release of the fiber that runs there. Seq_cst, as the look at its jobs: Pairs with the fence
+         * before the fiber looks who is hungry, and with the addition in job_stack_publish(). */
+        struct weft_job_stack *stack = crew->ops == NULL ? NULL : weft_atomic_load_seq_cst(&victim->jobs);
+        if (ring_count(&victim->ring) > is_next || (stack != NULL && has_public(weft_atomic_load_seq_cst(&stack->shares))))
             return true;
         if (stack != NULL)
             crew->ops->ask(stack);
@@ -322,11 +323,11 @@ bool crew_unpark(struct worker *worker)
         return false;
     /* First out of the count, then out of reach. Pairs with crew_notify(), which changes both counts in one step: who summons us in between
      * has counted us out a second time, and we count back in what he took. */
-    (void)weft_atomic_sub_acq_rel(&crew->idle, PARKED_ONE);
-    /* Pairs with the compare-and-swap in summon(): its pushes, and who counts us out. */
+    (void)weft_atomic_sub_relaxed(&crew->idle, PARKED_ONE);
+    /* Acquire: what we are summoned for. Pairs with the release in summon(). Release: the subtraction above stays in front. */
     if (weft_atomic_exchange_acq_rel(&worker->idle_state, IDLE_AWAKE) != IDLE_SUMMONED)
         return false;
-    (void)weft_atomic_add_acq_rel(&crew->idle, PARKED_ONE);
+    (void)weft_atomic_add_relaxed(&crew->idle, PARKED_ONE);
     worker->is_searching = true;
     return true;
 }

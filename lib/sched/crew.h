@@ -20,7 +20,8 @@
  * last one, and wakes another if there is more than he runs himself. Who has claimed the right to wake (searching 0 → 1) and finds nobody
  * to wake gives it back and looks at `idle` again, since pushers may have relied on him meanwhile.
  *
- * Nobody is summoned for a single work twice: not by who pushes it, if it is seen by a searcher, nor by the searcher, who runs it.
+ * Nobody is summoned for a work by a pusher that sees a searcher, nor by a searcher for what it runs itself. So one work wakes two at most:
+ * by who pushes it, and by who has found it and left it, if the pusher comes to its look only after that.
  *
  * At most half of the workers search at once, and at least one may. Searching is not the same as spinning on one's own poller.
  */
