@@ -16,7 +16,7 @@ ROOMS = {
 # Room -> the public headers (include/weft/<name>.h) that are its own.
 PUBLIC_HEADERS = {
     "base": ["atomic", "context", "memory", "status", "work"],
-    "poll/operation": ["operation"],
+    "poll/operation": ["operation", "sockets"],
     "poll": ["poller", "sim"],
     "loop": ["loop", "timer"],
     "lockfree": ["job_stack"],

@@ -63,6 +63,8 @@ struct weft_sim_host;
 /*
  * Told of one event: `line`, `len` bytes and a zero, without an end of line. Lines have times, hosts, loops, descriptors and counts in them
  * and no addresses of memory: the same seed gives the same bytes, from whatever compiler. It must not call into weft.
+ *
+ * thread:  the world's
  */
 typedef void weft_sim_trace_fn(const char *line, size_t len, void *arg);
 
@@ -106,7 +108,11 @@ void weft_sim_destroy(struct weft_sim *sim);
  */
 uint64_t weft_sim_now(const struct weft_sim *sim);
 
-/* What weft_sim_run() waits for; asked between rounds, outside of loops. */
+/*
+ * What weft_sim_run() waits for; asked between rounds, outside of loops.
+ *
+ * thread:  the world's
+ */
 typedef bool weft_sim_condition_fn(void *arg);
 
 /*
@@ -122,7 +128,11 @@ typedef bool weft_sim_condition_fn(void *arg);
  */
 int weft_sim_run(struct weft_sim *sim, weft_sim_condition_fn *condition, void *arg, int64_t limit_ns);
 
-/* Something that the scenario does to the world. */
+/*
+ * Something that the scenario does to the world.
+ *
+ * thread:  the world's, outside of its loops
+ */
 typedef void weft_sim_event_fn(void *arg);
 
 /*

@@ -147,6 +147,16 @@ int loop_submit(struct weft_loop *loop, struct weft_operation *operation);
 int loop_cancel(struct weft_loop *loop, struct weft_operation *operation);
 
 /*
+ * What the loop's poller has to make sockets with; NULL if the operating system makes them, and once the loop is closed.
+ *
+ * thread:  any
+ */
+static inline const struct weft_poller_sockets *loop_sockets(const struct weft_loop *loop)
+{
+    return loop->has_poller && weft_poller_ops_has(loop->poller_ops, sockets) ? loop->poller_ops->sockets : NULL;
+}
+
+/*
  * Queue `work` at the end of the loop's FIFO: it runs in the next iteration.
  *
  * thread:  the loop's, or the preparing one

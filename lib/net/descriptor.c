@@ -17,12 +17,6 @@
 
 enum { RESOLVED_MAX = 16 };
 
-/* The table of the loop's poller; NULL if it has none. */
-static const struct weft_poller_sockets *sockets_of(const struct weft_loop *loop)
-{
-    return loop->has_poller && weft_poller_ops_has(loop->poller_ops, sockets) ? loop->poller_ops->sockets : NULL;
-}
-
 #define sockets_have(table, slot)                                                                                                          \
     ((table) != NULL && (table)->size >= offsetof(struct weft_poller_sockets, slot) + sizeof((table)->slot) && (table)->slot != NULL)
 
@@ -61,7 +55,7 @@ static int system_open(int family, const struct weft_address *local, unsigned fl
 
 int descriptor_open(struct weft_loop *loop, int family, const struct weft_address *local, unsigned flags)
 {
-    const struct weft_poller_sockets *sockets = sockets_of(loop);
+    const struct weft_poller_sockets *sockets = loop_sockets(loop);
     if (!sockets_have(sockets, open))
         return system_open(family, local, flags);
     const struct sockaddr *address = local == NULL ? NULL : (const struct sockaddr *)&local->storage;
@@ -70,13 +64,13 @@ int descriptor_open(struct weft_loop *loop, int family, const struct weft_addres
 
 const char *descriptor_path(const struct weft_loop *loop, const struct weft_address *address)
 {
-    const struct weft_poller_sockets *sockets = sockets_of(loop);
+    const struct weft_poller_sockets *sockets = loop_sockets(loop);
     return sockets_have(sockets, open) ? NULL : address_path(address);
 }
 
 int descriptor_listen(struct weft_loop *loop, int fd, int backlog)
 {
-    const struct weft_poller_sockets *sockets = sockets_of(loop);
+    const struct weft_poller_sockets *sockets = loop_sockets(loop);
     if (sockets_have(sockets, listen))
         return sockets->listen(loop->poller, fd, backlog);
     return listen(fd, backlog) < 0 ? -errno : 0;
@@ -98,7 +92,7 @@ static int system_get_name(int fd, enum weft_socket_name which, struct sockaddr_
 
 int descriptor_get_name(struct weft_loop *loop, int fd, enum weft_socket_name which, struct sockaddr_storage *name_out, socklen_t *len_out)
 {
-    const struct weft_poller_sockets *sockets = sockets_of(loop);
+    const struct weft_poller_sockets *sockets = loop_sockets(loop);
     if (sockets_have(sockets, get_name))
         return sockets->get_name(loop->poller, fd, which, name_out, len_out);
     return fd >= WEFT_FD_VIRTUAL ? -ENOTSUP : system_get_name(fd, which, name_out, len_out);
@@ -106,7 +100,7 @@ int descriptor_get_name(struct weft_loop *loop, int fd, enum weft_socket_name wh
 
 bool descriptor_can_resolve(const struct weft_loop *loop)
 {
-    const struct weft_poller_sockets *sockets = sockets_of(loop);
+    const struct weft_poller_sockets *sockets = loop_sockets(loop);
     return sockets_have(sockets, resolve);
 }
 
@@ -130,6 +124,6 @@ int descriptor_resolve(struct weft_loop *loop, const char *host, int family, str
 {
     struct sockaddr_storage found[RESOLVED_MAX];
     memset(found, 0, sizeof(found));
-    int count = sockets_of(loop)->resolve(loop->poller, host, family, found, RESOLVED_MAX);
+    int count = loop_sockets(loop)->resolve(loop->poller, host, family, found, RESOLVED_MAX);
     return count < 0 ? count : list_from(found, (size_t)count, list_out);
 }

@@ -4,8 +4,10 @@
 #ifndef LIB_NET_DESCRIPTOR_H
 #define LIB_NET_DESCRIPTOR_H
 
-#include "weft/poller.h"
+#include <stdbool.h>
+
 #include "weft/resolve.h"
+#include "weft/sockets.h"
 
 struct weft_loop;
 

@@ -48,7 +48,7 @@ static int fd;
     "transport": "struct echo { struct weft_protocol protocol; struct weft_transport *transport; };",
 }
 # Nouns that are a table, a macro or a shape, and have nothing to show in use that their neighbours do not show.
-WITHOUT_EXAMPLE = {"atomic", "coro", "job_stack", "status", "work"}
+WITHOUT_EXAMPLE = {"atomic", "coro", "job_stack", "sockets", "status", "work"}
 DRAWING = re.compile("[\u2500-\u257f]")
 DEFINITION = re.compile(r"(static|int \w+\(|struct \w+ \{|typedef|enum|#|WEFT_JOB\()")
 
