@@ -2,8 +2,8 @@
  * Stack map: a table of fixed size in which each slab has an entry, and whose readers hold nothing.
  *
  * A slab is about 32 MiB of address space, so the table has room for 128 GiB of stacks; what does not fit is merely not found. The
- * invariant: while `base` is a slab's, the words beside it are that slab's too. Whoever enters one claims the entry first, and sets the
- * base last; a reader looks at the base again after it has read the others.
+ * invariant: while `base` is a slab's and `version` even, the words beside it are that slab's too. Whoever enters one claims the entry by
+ * its base, and is the only one to write there; a reader that finds the same even version before and after has read one slab's words.
  */
 #include "lib/task/stack_map.h"
 
@@ -16,6 +16,7 @@ enum { BASE_NONE = 0, BASE_CLAIMED = 1 };
 
 struct entry {
     uintptr_t base;
+    uint32_t version; /* odd while the others change: a slab may come where one was, with another shape */
     size_t guard_bytes;
     size_t stack_bytes;
     size_t count;
@@ -48,11 +49,14 @@ void stack_map_add(const void *base, size_t guard_bytes, size_t stack_bytes, siz
     struct entry *entry = claim();
     if (entry == NULL)
         return;
-    weft_atomic_store_relaxed(&entry->guard_bytes, guard_bytes);
-    weft_atomic_store_relaxed(&entry->stack_bytes, stack_bytes);
-    weft_atomic_store_relaxed(&entry->count, count);
-    /* Release: the words above. Pairs with the acquire in read_entry(). */
+    (void)weft_atomic_add_relaxed(&entry->version, 1);
+    /* Release, all four: the odd version. Pairs with the acquires in read_entry(). */
+    weft_atomic_store_release(&entry->guard_bytes, guard_bytes);
+    weft_atomic_store_release(&entry->stack_bytes, stack_bytes);
+    weft_atomic_store_release(&entry->count, count);
     weft_atomic_store_release(&entry->base, (uintptr_t)base);
+    /* Release: the words above. Pairs with the first acquire in read_entry(). */
+    (void)weft_atomic_add_release(&entry->version, 1);
 }
 
 void stack_map_remove(const void *base)
@@ -68,16 +72,16 @@ void stack_map_remove(const void *base)
 /* False if the entry is nobody's, or changes hands meanwhile. */
 static bool read_entry(const struct entry *entry, struct entry *copy_out)
 {
-    /* Pairs with the release in stack_map_add(). */
-    uintptr_t base = weft_atomic_load_acquire(&entry->base);
-    if (base <= BASE_CLAIMED)
-        return false;
-    copy_out->base = base;
-    /* Acquire, so that the last look at the base comes after these. Pairs with the release of whoever enters another slab here meanwhile. */
+    /* Pairs with the last release in stack_map_add(). */
+    uint32_t version = weft_atomic_load_acquire(&entry->version);
+    /* All four: Pairs with the releases of these words in stack_map_add(). A new one brings its odd version. */
+    copy_out->base = weft_atomic_load_acquire(&entry->base);
     copy_out->guard_bytes = weft_atomic_load_acquire(&entry->guard_bytes);
     copy_out->stack_bytes = weft_atomic_load_acquire(&entry->stack_bytes);
     copy_out->count = weft_atomic_load_acquire(&entry->count);
-    return weft_atomic_load_relaxed(&entry->base) == base && copy_out->stack_bytes != 0;
+    if (version % 2 != 0 || weft_atomic_load_relaxed(&entry->version) != version)
+        return false;
+    return copy_out->base > BASE_CLAIMED && copy_out->stack_bytes != 0;
 }
 
 bool stack_map_find(uintptr_t addr, struct stack_place *place_out)
