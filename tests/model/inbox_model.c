@@ -1,5 +1,6 @@
 /*
- * Models of the inbox: one consumer that sleeps, and all that may wake it. Its doors are lib/lockfree/inbox.{h,c}; a sleep is a token.
+ * Models of the inbox: one consumer that sleeps, and all that may wake it. A sleep is a token. Flags
+ * beside it are in inbox_flag_model.c.
  */
 #include "lib/lockfree/inbox.h"
 
@@ -17,8 +18,6 @@ static struct inbox inbox;
 static struct payload works[WORKS];
 static struct model_token token;
 static unsigned left_behind; /* plain: by the consumer before it parks or closes */
-static uint32_t flag;        /* atomic, relaxed: the inbox orders it */
-static bool was_confirmed, saw_flag;
 
 static void setup(void)
 {
@@ -111,80 +110,6 @@ static void check_consumed(void)
     MODEL_CHECK(inbox_is_empty(&inbox));
 }
 
-/* ---- flags outside: poke, confirm --------------------------------------------------------------------------------------------------- */
-
-static void raise_and_poke(void)
-{
-    weft_atomic_store_relaxed(&flag, 1);
-    if (inbox_poke(&inbox)) {
-        MODEL_CHECK(left_behind == 1);
-        model_signal(&token);
-    }
-}
-
-static void push_unseen(void)
-{
-    if (push(0, 1) == INBOX_PUSHED_WAKE)
-        model_signal(&token);
-}
-
-static bool sees_flag(void)
-{
-    return weft_atomic_load_relaxed(&flag) == 1;
-}
-
-/* Sleeps until the flag is up; each look at it follows a park. */
-static void await_flag(void)
-{
-    left_behind = 1;
-    bool is_up = false;
-    while (!is_up) {
-        (void)inbox_take(&inbox);
-        if (!inbox_park(&inbox))
-            continue;
-        is_up = sees_flag();
-        if (!is_up)
-            model_wait(&token);
-        (void)inbox_unpark(&inbox);
-    }
-}
-
-/* Wakes by itself: if somebody has poked meanwhile, his flag is seen though his wake-up is still on its way. */
-static void nap(void)
-{
-    left_behind = 1;
-    if (!inbox_park(&inbox))
-        return;
-    if (sees_flag() || inbox_unpark(&inbox))
-        return;
-    MODEL_CHECK(sees_flag());
-}
-
-static void raise_and_confirm(void)
-{
-    weft_atomic_store_relaxed(&flag, 1);
-    was_confirmed = inbox_confirm_parked(&inbox);
-}
-
-/* Another's poke, with nothing to say. */
-static void poke(void)
-{
-    (void)inbox_poke(&inbox);
-}
-
-static void park_and_look(void)
-{
-    bool is_parked = inbox_park(&inbox);
-    if (is_parked)
-        (void)inbox_unpark(&inbox);
-    saw_flag = sees_flag();
-}
-
-static void check_confirmed(void)
-{
-    MODEL_CHECK(!was_confirmed || saw_flag);
-}
-
 /* ---- closing ------------------------------------------------------------------------------------------------------------------------ */
 
 static bool was_refused[WORKS];
@@ -243,34 +168,6 @@ static void check_reserved(void)
 
 /* ---- swapped: each of these must be found out ---------------------------------------------------------------------------------------- */
 
-/* Looks at the flag before it parks, and not after. */
-static void look_and_park(void)
-{
-    while (!sees_flag()) {
-        left_behind = 1;
-        if (inbox_park(&inbox)) {
-            model_wait(&token);
-            (void)inbox_unpark(&inbox);
-        }
-    }
-}
-
-/* Pokes first, and raises the flag after it. */
-static void poke_and_raise(void)
-{
-    if (inbox_poke(&inbox))
-        model_signal(&token);
-    weft_atomic_store_relaxed(&flag, 1);
-}
-
-/* Pokes by a look at the word, and writes it only if somebody is parked. */
-static void raise_and_glance(void)
-{
-    weft_atomic_store_relaxed(&flag, 1);
-    if (inbox_is_parked(&inbox) && inbox_poke(&inbox))
-        model_signal(&token);
-}
-
 /* Sleeps though its park has failed. */
 static void park_carelessly(void)
 {
@@ -294,13 +191,6 @@ static const struct model models[] = {
      .threads = {push_chain, push_third, consume_three}, .check = check_consumed},
     {"post_in_turn", "Works pushed one by one are taken in that order, and each wake-up that is owed comes", setup,
      .threads = {push_two, consume_two}, .check = check_consumed},
-    {"poke", "A flag that is raised before a poke is seen by who has parked, or wakes him", setup, .threads = {raise_and_poke, await_flag}},
-    {"poke_and_push", "The same while others push", setup, .threads = {raise_and_poke, push_unseen, await_flag}},
-    {"poke_nap", "Who wakes by himself, and was poked, sees the flag", setup, .threads = {raise_and_poke, nap}},
-    {"confirm", "Who was confirmed to be parked sees the flag once he has unparked", setup, .threads = {raise_and_confirm, park_and_look},
-     .check = check_confirmed},
-    {"confirm_and_poke", "The same when another pokes in between", setup, .threads = {raise_and_confirm, poke, park_and_look},
-     .check = check_confirmed},
     {"close", "Each push is delivered or refused, and who is refused sees what the consumer did", setup,
      .threads = {push_late_chain, push_late, take_and_close}, .check = check_closed},
     {"reserve", "Never are more admitted than there are places", setup, .threads = {reserve_one, reserve_one, reserve_one},
@@ -308,24 +198,14 @@ static const struct model models[] = {
 };
 
 static const struct model broken[] = {
-    {"look_then_park_swapped", "A consumer that looks before it parks sleeps on", setup, .threads = {raise_and_poke, look_and_park}},
-    {"poke_then_raise_swapped", "A poke before its flag wakes nobody for it", setup, .threads = {poke_and_raise, await_flag}},
-    {"poke_glances", "A poke that only reads the word passes its flag", setup, .threads = {raise_and_glance, await_flag}},
     {"park_carelessly", "A failed park is no leave to sleep", setup, .threads = {push_third, park_carelessly}},
     {"take_then_close_swapped", "Taking and closing in two steps loses a push", setup,
      .threads = {push_late_chain, push_late, take_then_shut}, .check = check_closed},
 };
 
-#define A_NUMBER "what a failed attempt reads is compared and written back, and nothing behind it is touched"
-
 static const struct model_equivalent equivalent[] = {
-    {"inbox.h:inbox_push:cas_acq_rel>failure_relaxed", A_NUMBER "; who finds CLOSED acquires in inbox_is_closed()"},
-    {"inbox.h:inbox_poke:cas_acq_rel>failure_relaxed", A_NUMBER},
-    {"inbox.h:inbox_park:cas_acq_rel>failure_relaxed",
-     "who cannot park finds works, which inbox_take_all() acquires, or has closed the inbox himself"},
-    {"inbox.h:inbox_unpark:cas_acq_rel>acquire",
-     "nobody acquires what a consumer does between park and unpark: the waker gets what was before the park, and the exchange that writes "
-     "EMPTY carries on the release of whoever wrote PARKED; it is acq_rel for its failure order alone"},
+    {"inbox.h:inbox_push:cas_acq_rel>failure_relaxed", "what a failed attempt reads is compared and linked to, and nothing behind it is "
+                                                       "touched; who finds CLOSED acquires in inbox_is_closed()"},
     {NULL, NULL},
 };
 
@@ -336,7 +216,7 @@ int main(int argc, char **argv)
         .model_count = sizeof(models) / sizeof(models[0]),
         .broken = broken,
         .broken_count = sizeof(broken) / sizeof(broken[0]),
-        .owns = {"lib/lockfree/inbox"},
+        .owns = {"inbox.h:inbox_push", "inbox.h:inbox_is_closed", "lib/lockfree/inbox.c"},
         .equivalent = equivalent,
     };
     return model_main(&suite, argc, argv);

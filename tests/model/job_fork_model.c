@@ -18,6 +18,8 @@ struct room {
 static struct room owner, thieves[2];
 static uint32_t leaf_count; /* atomic, relaxed: how many leaves have run */
 static uint32_t is_over;    /* atomic: the owner has its result */
+static unsigned reason;     /* plain: why somebody asks */
+static struct model_token token;
 
 static void room_init(struct room *room, uint32_t capacity)
 {
@@ -38,11 +40,12 @@ static void attend(struct weft_job_stack *stack)
 {
     uint32_t count = job_stack_private_count(stack);
     struct weft_job *first = stack->top - count;
-    (void)job_stack_hear(stack);
+    MODEL_CHECK(job_stack_hear(stack) && reason == 1);
     for (uint32_t i = 0; i < count; i++)
         first[i].child = NULL;
     if (count > 0)
         job_stack_publish(stack, count);
+    model_signal(&token);
 }
 
 bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
@@ -100,19 +103,30 @@ WEFT_JOB(unsigned, twins, unsigned, unused)
     return left + WEFT_JOIN(leaves, one);
 }
 
-static void setup(void)
+static void ask(void)
+{
+    job_stack_ask(&owner.stack);
+}
+
+static void setup_unasked(void)
 {
     room_init(&owner, 2);
     room_init(&thieves[0], 2);
     room_init(&thieves[1], 2);
-    job_stack_ask(&owner.stack);
+}
+
+static void setup(void)
+{
+    setup_unasked();
+    reason = 1;
+    ask();
 }
 
 static void setup_narrow(void)
 {
     setup();
     room_init(&owner, 1);
-    job_stack_ask(&owner.stack);
+    ask();
 }
 
 static void run_tree(void)
@@ -154,8 +168,33 @@ static void steal_one(void)
 static void steal_and_ask(void)
 {
     steal_from(&owner.stack, &thieves[1]);
-    job_stack_ask(&owner.stack);
+    ask();
     steal_from(&owner.stack, &thieves[1]);
+}
+
+/* Sets bounds until somebody asks, which they must not undo. */
+static void run_tree_when_asked(void)
+{
+    job_stack_bound(&owner.stack, 0, 2);
+    while (weft_atomic_load_relaxed(&owner.stack.limit) != NULL) {
+        job_stack_bound(&owner.stack, 0, 1);
+        weft_atomic_pause();
+    }
+    run_tree();
+}
+
+static void give_reason_and_ask(void)
+{
+    reason = 1;
+    ask();
+}
+
+/* Asks, and sleeps until that was heard. */
+static void ask_and_wait(void)
+{
+    give_reason_and_ask();
+    model_wait(&token);
+    steal_one();
 }
 
 static void check(void)
@@ -183,6 +222,12 @@ static void check_four_leaves(void)
 
 /* ---- swapped ---------------------------------------------------------------------------------------------------------------------------- */
 
+static void ask_then_give_reason(void)
+{
+    ask();
+    reason = 1;
+}
+
 /* Tells that the job is done, and runs it then. */
 static void tell_then_run(void)
 {
@@ -194,6 +239,10 @@ static void tell_then_run(void)
 }
 
 static const struct model models[] = {
+    {"ask", "A question reaches the owner with its reason, whatever bounds he sets", setup_unasked,
+     .threads = {run_tree_when_asked, give_reason_and_ask}, .check = check_two_leaves},
+    {"ask_and_wait", "Who asks and then sleeps has been heard", setup_unasked, .threads = {run_tree_when_asked, ask_and_wait},
+     .check = check_two_leaves},
     {"tree", "A fork that may be stolen has one result, at the join", setup, .threads = {run_tree, steal_one}, .check = check_two_leaves},
     {"twins", "Two forks that are joined the other way round", setup, .threads = {run_twins, steal_one}, .check = check_three_leaves},
     {"full", "Forks that find the stack full run at once, and their joins know it", setup_narrow, .threads = {run_deep_tree, steal_one},
@@ -203,6 +252,8 @@ static const struct model models[] = {
 };
 
 static const struct model broken[] = {
+    {"ask_then_give_reason_swapped", "A question before its reason is heard without", setup_unasked,
+     .threads = {run_tree_when_asked, ask_then_give_reason}, .check = check_two_leaves},
     {"tell_then_run_swapped", "A thief that tells before it has run the job leaves the join without its result", setup,
      .threads = {run_tree, tell_then_run}, .check = check_two_leaves},
 };
@@ -214,7 +265,7 @@ int main(int argc, char **argv)
         .model_count = sizeof(models) / sizeof(models[0]),
         .broken = broken,
         .broken_count = sizeof(broken) / sizeof(broken[0]),
-        .owns = {"include/weft/job.h"},
+        .owns = {"include/weft/job.h", "lib/lockfree/job_stack.h"},
     };
     return model_main(&suite, argc, argv);
 }

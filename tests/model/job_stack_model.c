@@ -152,7 +152,7 @@ static void steal_two(void)
     (void)steal();
 }
 
-/* ---- sleeping, asking ----------------------------------------------------------------------------------------------------------------- */
+/* ---- sleeping ------------------------------------------------------------------------------------------------------------------------- */
 
 static void publish_and_wake(void)
 {
@@ -171,57 +171,6 @@ static void sleep_and_steal(void)
         return;
     model_wait(&token);
     MODEL_CHECK(steal());
-}
-
-static unsigned reason; /* plain: why somebody asks */
-
-static void ask(void)
-{
-    reason = 1;
-    job_stack_ask(&stack);
-}
-
-/* A slow path that was asked for: hear, and publish what there is. */
-static void attend(void)
-{
-    if (!job_stack_hear(&stack))
-        return;
-    MODEL_CHECK(reason == 1);
-    publish(job_stack_private_count(&stack));
-}
-
-/* Forks until somebody has asked; sets a bound in between, which must not undo the question. */
-static void fork_until_asked(void)
-{
-    job_stack_bound(&stack, 0, 2);
-    while (weft_atomic_load_relaxed(&stack.limit) != NULL) {
-        job_stack_bound(&stack, 0, 1);
-        weft_atomic_pause();
-    }
-    push(0);
-    attend();
-    MODEL_CHECK(job_stack_public_count(&stack) == 1);
-    join(0);
-}
-
-/* Asks, and goes to sleep until there is something. */
-static void ask_and_wait(void)
-{
-    ask();
-    model_wait(&token);
-    MODEL_CHECK(steal());
-}
-
-static void hear_and_wake(void)
-{
-    while (weft_atomic_load_relaxed(&stack.limit) != NULL)
-        weft_atomic_pause();
-    push(0);
-    attend();
-    model_signal(&token);
-    while (weft_atomic_load_acquire(&slots[0].child) == NULL)
-        weft_atomic_pause();
-    join(0);
 }
 
 /* ---- swapped -------------------------------------------------------------------------------------------------------------------------- */
@@ -288,9 +237,6 @@ static const struct model models[] = {
      .threads = {fork_recycled, steal_two}, .check = check_runs},
     {"publish_sleep", "A publication is seen by who announced that he sleeps, or the owner sees him", setup,
      .threads = {publish_and_wake, sleep_and_steal}, .check = check_runs},
-    {"ask", "A question reaches the owner with its reason, whatever bounds he sets", setup, .threads = {fork_until_asked, ask},
-     .check = check_runs},
-    {"ask_and_wait", "Who asks and then sleeps has been heard", setup, .threads = {hear_and_wake, ask_and_wait}, .check = check_runs},
     {"two_thieves", "Two thieves and the owner share out two jobs", setup, .threads = {fork_two, steal_one, steal_one},
      .check = check_runs},
     {"recycled_two_thieves", "As fork_recycled, with two", setup, .threads = {fork_recycled, steal_one, steal_one}, .check = check_runs,
@@ -319,7 +265,7 @@ int main(int argc, char **argv)
         .model_count = sizeof(models) / sizeof(models[0]),
         .broken = broken,
         .broken_count = sizeof(broken) / sizeof(broken[0]),
-        .owns = {"lib/lockfree/job_stack"},
+        .owns = {"lib/lockfree/job_stack.c"},
     };
     return model_main(&suite, argc, argv);
 }
