@@ -8,6 +8,9 @@
  * one that asks says false, 0 or NULL, a reference to NULL is NULL. Only what initialises memory of the caller's (weft_file_init(), the
  * weft_operation_…() and weft_timer_init()) has nobody to tell: there it asserts.
  *
+ * In the child of a fork() each call on a loop, runtime or executor of the parent's that lists WEFT_ECLOSED or WEFT_ERUNNING returns
+ * WEFT_EFORKED in its place, see weft/runtime.h.
+ *
  * thread:  any, all of them
  */
 #ifndef WEFT_STATUS_H
