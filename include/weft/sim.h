@@ -162,11 +162,13 @@ struct weft_sim_host_options {
     const char *name;     /* what the others look it up by, up to 63 bytes; NULL: "host1", "host2", … */
     const char *address;  /* IPv4, numeric; NULL: 10.0.0.1, 10.0.0.2, … */
     const char *address6; /* IPv6, numeric; NULL: it has none, and sockets of that family are -EAFNOSUPPORT there */
+    uint32_t cpus;        /* processors: the loops of a runtime that does not say how many it wants. 0: 2 */
+    uint32_t reserved_word;
 };
 
 #define WEFT_SIM_HOST_OPTIONS                                                                                                              \
     {                                                                                                                                      \
-        sizeof(struct weft_sim_host_options), NULL, NULL, NULL                                                                             \
+        sizeof(struct weft_sim_host_options), NULL, NULL, NULL, 0, 0                                                                       \
     }
 
 /*

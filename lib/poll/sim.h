@@ -115,6 +115,9 @@ struct weft_sim_host *sim_host_entered(void);
 /* The world of `host`. */
 struct weft_sim *sim_host_world(struct weft_sim_host *host);
 
+/* How many processors `host` has; of a world without a host, NULL, as many as by default. */
+uint32_t sim_host_cpus(const struct weft_sim_host *host);
+
 /* How often `host` has been restarted. */
 uint32_t sim_host_boot_count(const struct weft_sim_host *host);
 
@@ -143,6 +146,9 @@ uint32_t sim_world_draw_stealable(struct weft_sim *world);
 
 /* Say that loop `index` of `host` has run so many works in a turn. */
 void sim_world_turned(struct weft_sim *world, const struct weft_sim_host *host, uint32_t index, uint64_t works);
+
+/* True if a wait of `poller`, made by the simulator's own init, would find nothing now. thread: the loop's */
+bool sim_poller_is_quiet(struct weft_poller *poller);
 
 /* Say that a round begins. */
 void sim_world_round(struct weft_sim *world);

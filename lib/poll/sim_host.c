@@ -12,7 +12,7 @@
 #include "lib/poll/sim_world.h"
 #include "weft/memory.h"
 
-enum { FIRST_PORT = 32768 };
+enum { FIRST_PORT = 32768, CPUS_DEFAULT = 2 };
 
 /* Who is entered: what this thread makes is there. */
 static _Thread_local struct weft_sim_host *entered;
@@ -35,6 +35,7 @@ static void host_setup(struct weft_sim *world, struct weft_sim_host *host)
 {
     host->world = world;
     host->next_port = FIRST_PORT;
+    host->cpus = CPUS_DEFAULT;
     host->faults.size = sizeof(host->faults);
     host->poller = (struct weft_poller_options)WEFT_POLLER_OPTIONS_INIT;
     host->poller.world = host;
@@ -133,6 +134,7 @@ int weft_sim_host_create(struct weft_sim *sim, const struct weft_sim_host_option
     if (host == NULL)
         return -ENOMEM;
     host_setup(sim, host);
+    host->cpus = full.cpus != 0 ? full.cpus : CPUS_DEFAULT;
     int status = host_name(sim, host, &full);
     if (status == 0)
         status = host_add(sim, host);
@@ -188,6 +190,11 @@ struct weft_sim *sim_host_world(struct weft_sim_host *host)
 bool sim_host_is_up(const struct weft_sim_host *host, uint32_t boot_count)
 {
     return !host->is_down && host->boot_count == boot_count;
+}
+
+uint32_t sim_host_cpus(const struct weft_sim_host *host)
+{
+    return host == NULL ? CPUS_DEFAULT : host->cpus;
 }
 
 uint32_t sim_host_boot_count(const struct weft_sim_host *host)

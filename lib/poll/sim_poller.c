@@ -168,6 +168,14 @@ static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_
     return readiness_take(&sim->readiness, ready_out);
 }
 
+bool sim_poller_is_quiet(struct weft_poller *poller)
+{
+    const struct sim_poller *sim = sim_of(poller);
+    if (poller->ops->init != sim_init || readiness_has_ready(&sim->readiness) || waker_is_signalled(&sim->waker))
+        return false;
+    return sim_world_next(sim->host->world) > sim->host->world->now_ns;
+}
+
 static void sim_wake(struct weft_poller *poller)
 {
     if (waker_wake(&sim_of(poller)->waker))

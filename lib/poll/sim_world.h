@@ -134,6 +134,7 @@ struct sim_path {
 struct weft_sim_host {
     struct weft_sim *world;
     uint32_t index;
+    uint32_t cpus;
     uint32_t boot_count;    /* restarts so far: who was made before is dead */
     struct sim_path *paths; /* by index of the other host */
     struct sim_node *bound;

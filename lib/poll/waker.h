@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "weft/atomic.h"
+
 struct waker {
     uint32_t is_signalled; /* set by wakers before their write, cleared by the sleeper; stale only towards set */
     int fd;                /* -1 before init and after fini */
@@ -26,6 +28,12 @@ bool waker_wake(struct waker *waker);
 
 /* Tell whether there was a signal since the last call, and see all that was written before it. thread: the sleeper */
 bool waker_take(struct waker *waker);
+
+/* Tell whether take would say that there was one; a hint. thread: the sleeper */
+static inline bool waker_is_signalled(const struct waker *waker)
+{
+    return weft_atomic_load_relaxed(&waker->is_signalled) != 0;
+}
 
 /* Block until a signal; may return early. thread: the sleeper */
 void waker_block(struct waker *waker);

@@ -46,6 +46,8 @@ static uint64_t spin_max_ns(const struct weft_runtime *runtime)
 {
     if (runtime->options.spin_max_ns != 0)
         return runtime->options.spin_max_ns < 0 ? 0 : (uint64_t)runtime->options.spin_max_ns;
+    if (runtime->host != NULL)
+        return 0;
     uint32_t cpus = (uint32_t)cpu_count_available(NULL);
     return cpus > 1 && runtime->loop_count <= cpus ? SPIN_NS_DEFAULT : 0;
 }
@@ -128,7 +130,7 @@ static int handle_overflows(struct weft_runtime *runtime)
 
 int runtime_create(const struct weft_runtime_options *options, const struct runtime_driver *driver, struct weft_runtime **runtime_out)
 {
-    uint32_t count = options->loops == 0 ? (uint32_t)cpu_count_available(NULL) : options->loops;
+    uint32_t count = options->loops == 0 ? driver->count_cpus(options) : options->loops;
     const uint32_t known_flags = WEFT_RUNTIME_PIN_THREADS | WEFT_RUNTIME_HANDLE_SIGINT | WEFT_RUNTIME_HANDLE_STACK_OVERFLOW;
     if (runtime_out == NULL || count > LOOPS_MAX || options->main_loop >= count || (options->flags & ~known_flags) != 0)
         return -EINVAL;

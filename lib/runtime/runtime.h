@@ -125,6 +125,8 @@ typedef bool runtime_condition_fn(struct weft_runtime *runtime);
 
 /* What runs the loops. A table is static. */
 struct runtime_driver {
+    /* How many loops there are, if `options` do not say. */
+    uint32_t (*count_cpus)(const struct weft_runtime_options *options);
     /* Prepare the options of the loops. Called once, before the first loop is made. 0 or below, and nothing is held. */
     int (*open)(struct weft_runtime *runtime);
     /* Undo open; also good if it failed or was not called. */

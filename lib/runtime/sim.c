@@ -12,12 +12,23 @@
 #include "weft/memory.h"
 #include "weft/status.h"
 
-/* The host that the options name, or that is entered, or the first of a world of its own. */
+/* The host that `options` name, or that is entered; NULL if there is none. */
+static struct weft_sim_host *host_of(const struct weft_runtime_options *options)
+{
+    const struct weft_loop_options *loop_options = options->loop_options;
+    const struct weft_poller_options *given = loop_options == NULL ? NULL : loop_options->poller;
+    return given != NULL && given->world != NULL ? given->world : sim_host_entered();
+}
+
+static uint32_t count_cpus(const struct weft_runtime_options *options)
+{
+    return sim_host_cpus(host_of(options));
+}
+
+/* Else it lives on the first host of a world of its own. */
 static int open_host(struct weft_runtime *runtime)
 {
-    const struct weft_loop_options *loop_options = runtime->options.loop_options;
-    const struct weft_poller_options *given = loop_options == NULL ? NULL : loop_options->poller;
-    runtime->host = given != NULL && given->world != NULL ? given->world : sim_host_entered();
+    runtime->host = host_of(&runtime->options);
     if (runtime->host == NULL) {
         struct sim_options options = {.size = sizeof(options), .seed = runtime->options.seed};
         runtime->world = sim_world_create(&options);
@@ -113,6 +124,7 @@ static int run_until(struct weft_runtime *runtime, runtime_condition_fn *is_true
 }
 
 const struct runtime_driver runtime_driver_sim = {
+    .count_cpus = count_cpus,
     .open = open_world,
     .close = close_world,
     .start = start,

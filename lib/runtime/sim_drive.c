@@ -1,7 +1,8 @@
 /*
  * Drive: rounds and time of a simulated world.
  *
- * In each round every loop of every runtime that is started takes one turn, in an order drawn from the seed, but for those that are late.
+ * In each round every loop of every runtime that is started takes one turn, in an order drawn from the seed, but for those that are late
+ * and those that would find nothing.
  * Time stands still as long as any loop finds something to do; then it jumps to the first thing that is due. If nothing ever will be, that
  * is a deadlock, and said so. What the scenario does to the world happens between rounds.
  */
@@ -12,6 +13,7 @@
 #include "lib/base/clock.h"
 #include "lib/poll/sim.h"
 #include "lib/runtime/runtime.h"
+#include "lib/sched/crew.h"
 #include "weft/memory.h"
 #include "weft/sim.h"
 #include "weft/status.h"
@@ -91,6 +93,13 @@ static bool is_awake(const struct sim_drive *drive, const struct runtime_loop *e
            (runtime_is_shutting(runtime) || weft_atomic_load_relaxed(&runtime->left_status) == 0);
 }
 
+/* Would a turn find anything? One that would not is as good as taken. */
+static bool has_something(struct runtime_loop *each)
+{
+    struct weft_loop *loop = each->loop;
+    return loop_has_work(loop) || loop->is_stopping || !sim_poller_is_quiet(loop->poller) || crew_might_give(&loop->worker);
+}
+
 /* Let `each` take a turn, in a thread that has many: as its host's, whose faults are those of its memory too. */
 static int turn(struct sim_drive *drive, struct runtime_loop *each)
 {
@@ -138,7 +147,7 @@ static struct round run_round(struct sim_drive *drive)
     shuffle(drive);
     sim_world_round(drive->world);
     for (uint32_t i = 0; i < drive->loop_count; i++)
-        if (is_awake(drive, drive->order[i]))
+        if (is_awake(drive, drive->order[i]) && has_something(drive->order[i]))
             turn_or_not(drive, drive->order[i], &round);
     return round;
 }

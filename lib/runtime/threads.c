@@ -155,6 +155,12 @@ static int run_until(struct weft_runtime *runtime, runtime_condition_fn *is_true
     return status == WEFT_ESTOPPED && left != 0 ? left : status;
 }
 
+static uint32_t count_cpus(const struct weft_runtime_options *options)
+{
+    (void)options;
+    return (uint32_t)cpu_count_available(NULL);
+}
+
 static int open_nothing(struct weft_runtime *runtime)
 {
     (void)runtime;
@@ -167,6 +173,7 @@ static void close_nothing(struct weft_runtime *runtime)
 }
 
 const struct runtime_driver runtime_driver_threads = {
+    .count_cpus = count_cpus,
     .open = open_nothing,
     .close = close_nothing,
     .start = start,

@@ -22,8 +22,10 @@ enum { QUEUE_MAX_DEFAULT = 65536, THREADS_EXTRA = 4, THREADS_DEFAULT_MAX = 32, T
 
 /* ---- life --------------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t default_threads(void)
+static uint32_t default_threads(const struct executor_driver *driver)
 {
+    if (driver->start == NULL)
+        return 1; /* none is ever started, and a simulation must not depend on the machine */
     int count = cpu_count_available(NULL) + THREADS_EXTRA;
     return count < THREADS_DEFAULT_MAX ? (uint32_t)count : THREADS_DEFAULT_MAX;
 }
@@ -84,7 +86,7 @@ int executor_create(const struct weft_executor_options *options, const struct ex
     executor->refs = 1;
     executor->holds = 1;
     executor->driver = driver;
-    executor->threads_max = options->threads_max == 0 ? default_threads() : options->threads_max;
+    executor->threads_max = options->threads_max == 0 ? default_threads(driver) : options->threads_max;
     executor->queue_max = options->queue_max == 0 ? QUEUE_MAX_DEFAULT : options->queue_max;
     (void)snprintf(executor->name, sizeof(executor->name), "%s", options->name == NULL ? "weft-x" : options->name);
     *executor_out = executor;

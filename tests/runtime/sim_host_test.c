@@ -222,6 +222,30 @@ Test(sim_host, is_where_things_are_made_once_it_is_entered, .timeout = 10)
     town_close(&town);
 }
 
+static uint32_t loops_by_default(struct weft_sim_host *host)
+{
+    struct weft_runtime *runtime;
+    (void)weft_sim_host_enter(host);
+    CHECK_EQ(weft_runtime_create(NULL, &runtime), 0);
+    (void)weft_sim_host_enter(NULL);
+    uint32_t count = weft_runtime_loop_count(runtime);
+    weft_runtime_destroy(runtime);
+    return count;
+}
+
+Test(sim_host, has_processors_of_its_own, .timeout = 10)
+{
+    struct town town;
+    struct weft_sim_host_options options = WEFT_SIM_HOST_OPTIONS;
+    struct weft_sim_host *host;
+    town_open(&town, 1, NULL);
+    CHECK_EQ(loops_by_default(town.hosts[0]), 2);
+    options.cpus = 5;
+    CHECK_EQ(weft_sim_host_create(town.sim, &options, &host), 0);
+    CHECK_EQ(loops_by_default(host), 5);
+    town_close(&town);
+}
+
 static int look_who_is_entered(void *arg, void **result_out)
 {
     struct town *town = arg;
