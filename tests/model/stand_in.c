@@ -46,7 +46,7 @@ void work_ready_stealable(struct worker *home, struct weft_work *work)
 
 bool worker_is_closed(const struct worker *worker)
 {
-    return weft_loop_is_closed((const struct weft_loop *)worker);
+    return inbox_is_closed(&worker->inbox);
 }
 
 struct worker *worker_current(void)
@@ -96,14 +96,23 @@ void stand_in_end(void)
         model_signal(&tokens[i]);
 }
 
-void stand_in_close(unsigned index)
+void stand_in_close_over(unsigned index, struct weft_task *task)
 {
-    weft_atomic_store_release(&stand_in_loops[index].is_closing, 1);
+    running = &stand_in_loops[index];
+    weft_atomic_store_release(&running->is_closing, LOOP_CLOSING);
+    if (!weft_future_done(&task->future))
+        task->ops->abandon(task);
+    while (rooms[index].awaited_count > 0)
+        if (run_batch(running) == 0)
+            weft_atomic_pause();
+    MODEL_CHECK(inbox_close(&running->worker.inbox).count == 0);
+    running = NULL;
 }
 
 struct weft_task *stand_in_spawn(unsigned index, struct weft_coro *coro, bool is_stealable)
 {
     struct coro_task *task = weft_calloc(1, sizeof(*task));
+    stand_in_loops[index].rooms[LOOP_ROOM_TASK] = &rooms[index].state;
     MODEL_CHECK(weft_task_init(&task->base, &stand_in_loops[index], &coro_task_ops, NULL) == 0);
     task->waiter.work.run = task_run;
     task->waiter.loop = &stand_in_loops[index];

@@ -30,8 +30,11 @@ void stand_in_run_some(unsigned index, unsigned count);
 /* Have all loops end. thread: any, once */
 void stand_in_end(void);
 
-/* Say that loop `index` has closed. */
-void stand_in_close(unsigned index);
+/*
+ * Close loop `index` over `task`, its one registered task, as weft_loop_close() and the registry's room do: wait for the work of one that
+ * hangs nowhere, and then shut the queue.
+ */
+void stand_in_close_over(unsigned index, struct weft_task *task);
 
 /*
  * A task of `coro` whose home is loop `index`, as task_make.c makes one, and queued; with a reference for the caller.
