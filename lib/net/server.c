@@ -395,7 +395,10 @@ int weft_server_start_serving(struct weft_server *server)
 static bool serving_cancel(struct weft_future *future, const char *message)
 {
     struct serving *serving = weft_container_of(future, struct serving, future);
-    return !weft_future_done(future) && weft_future_cancel(serving->stop, message);
+    if (weft_future_done(future))
+        return false;
+    (void)weft_future_cancel(serving->stop, message); /* a second request is heard, and has nothing to add */
+    return true;
 }
 
 static void serving_destroy(struct weft_future *future)

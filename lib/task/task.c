@@ -162,6 +162,8 @@ static int task_resume_status(struct coro_task *task)
     if (future != NULL && future_get_state(future) == FUTURE_CANCELLED)
         task->cancel_message = future->value; /* it came first, whatever was asked for since */
     task_unlock(task, 0, TASK_MUST_CANCEL | TASK_DETACH);
+    if (status < 0 && future != NULL)
+        (void)weft_future_exception(future, NULL); /* what is raised instead of it counts as having asked, as asyncio's wakeup does */
     weft_future_unref(future);
     return status;
 }

@@ -173,6 +173,7 @@ Test(server, SRV_1_the_cancel_of_serve_forever_closes_everything_and_waits, .tim
     CHECK_EQ(weft_server_serve_forever(server, &again), -EALREADY);
     int fd = connect_to(&scene, server);
     CHECK(weft_future_cancel(forever, NULL));
+    CHECK(weft_future_cancel(forever, NULL)); /* again, as long as it is not done */
     CHECK(!weft_future_done(forever));
     RUN_UNTIL(&scene, weft_future_done(forever));
     CHECK_EQ(weft_future_result(forever, NULL), -ECANCELED);

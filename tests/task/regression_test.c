@@ -356,3 +356,22 @@ Test(enter, ENT_9_a_task_that_another_loop_steps_is_refused, .timeout = 5)
     scene_drop(other);
     scene_drop(home);
 }
+
+/* ---- a wait that ends by another status than that of its future ------------------------------------------------------------------- */
+
+Test(future, whose_waiter_is_told_of_a_cancellation_instead_counts_as_asked_for, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *part = scene_future(loop), *all;
+    CHECK_EQ(weft_gather(loop, &part, 1, 0, &all), 0);
+    struct weft_task *task = scene_spawn(loop, body_await, all);
+    scene_turn(loop);
+    CHECK(weft_task_cancel(task, NULL));
+    CHECK(weft_task_cancel(task, NULL)); /* the part is cancelled already, so this one is the task's own */
+    CHECK_EQ(weft_loop_run_until_complete(loop, &task->future, NULL), -ECANCELED);
+    weft_task_unref(task);
+    weft_future_unref(all);
+    weft_future_unref(part);
+    CHECK_EQ(scene_reports(), 0);
+    scene_drop(loop);
+}
