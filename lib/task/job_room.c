@@ -12,7 +12,12 @@
 #include "weft/atomic.h"
 #include "weft/memory.h"
 
-enum { JOBS_CAPACITY = 4096, JOBS_REACH = 1 };
+/* Slots of a stack. Models make it small. */
+#if !defined(JOBS_CAPACITY)
+#define JOBS_CAPACITY 4096
+#endif
+
+enum { JOBS_REACH = 1 };
 
 #define SLOTS_BYTES ((JOBS_CAPACITY + 1) * sizeof(struct weft_job))
 
@@ -20,7 +25,7 @@ struct job_room {
     struct loop_room_state state;                                  /* first */
     struct fiber_jobs *free;                                       /* the loop's thread's */
     struct fiber_jobs *newest;                                     /* of all */
-    struct weft_loop *loop;                                        /* NULL once it is gone */
+    struct weft_loop *loop;                                        /* atomic: NULL once it is gone */
     uint32_t refs __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: the loop, and the stacks that are out */
     struct fiber_jobs *returned;                                   /* atomic */
 };
@@ -49,7 +54,7 @@ static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
 {
     (void)loop;
     struct job_room *room = (struct job_room *)state;
-    room->loop = NULL;
+    weft_atomic_store_relaxed(&room->loop, (struct weft_loop *)NULL);
     room_unref(room);
 }
 
@@ -133,7 +138,8 @@ void jobs_unref(struct fiber_jobs *jobs)
         return;
     struct job_room *room = jobs->room;
     (void)weft_atomic_sub_relaxed(&live_count, 1);
-    if (room->loop != NULL && loop_is_here(room->loop)) {
+    const struct weft_loop *loop = weft_atomic_load_relaxed(&room->loop); /* only its own thread takes it away */
+    if (loop != NULL && loop_is_here(loop)) {
         jobs->next = room->free;
         room->free = jobs;
     } else {
