@@ -32,7 +32,8 @@
  * exec at once are always good; a bare clone(), or _Fork(), is not told of, and for exec only.
  *
  * Under the simulator's driver all loops take turns on the calling thread, in an order that depends on the seed alone, and time is theirs:
- * it passes when no loop has anything to do. Equal seeds give equal runs.
+ * it passes when no loop has anything to do. Equal seeds give equal runs. Several such runtimes may share a world with hosts and a network
+ * between them: see weft/sim.h.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
@@ -63,14 +64,15 @@ enum weft_runtime_driver {
 /* How a runtime is made. Start with WEFT_RUNTIME_OPTIONS; zeros are defaults, also for fields that the caller's `size` leaves out. */
 struct weft_runtime_options {
     size_t size;
-    uint32_t loops;     /* 0: one for each processor that the process may use, its quota counted */
+    uint32_t loops;     /* 0: one for each processor that the process, or the simulated host, may use, its quota counted */
     uint32_t main_loop; /* the index of the loop that runs main */
     uint32_t flags;     /* WEFT_RUNTIME_… */
     enum weft_runtime_driver driver;
-    const struct weft_loop_kind *kind;            /* NULL: the driver's own: epoll, sim */
-    const struct weft_loop_options *loop_options; /* of each loop; NULL: the defaults. The sim driver brings its world itself */
-    uint64_t seed;                                /* of the sim driver */
-    int64_t spin_max_ns;           /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
+    const struct weft_loop_kind *kind; /* NULL: the driver's own: epoll, sim */
+    const struct weft_loop_options
+        *loop_options;   /* of each loop; NULL: the defaults. The sim driver brings a world, unless the poller's options name a host */
+    uint64_t seed;       /* of the sim driver */
+    int64_t spin_max_ns; /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
     uint32_t executor_threads_max; /* as in weft_executor_options */
     uint32_t executor_queue_max;
     /* How long the steps of weft_runtime_shutdown() may take. */
@@ -148,8 +150,9 @@ struct weft_executor *weft_runtime_executor(const struct weft_runtime *runtime);
 int weft_runtime_run(struct weft_runtime *runtime, struct weft_coro *coro, void **value_out);
 
 /*
- * Start all loops, each in a thread of its own, and return when they run. Tasks come by weft_loop_create_task_threadsafe(). The sim driver
- * starts nothing: its loops run inside weft_runtime_run() and weft_runtime_shutdown() only.
+ * Start all loops, each in a thread of its own, and return when they run. Tasks come by weft_loop_create_task_threadsafe(). Under
+ * the sim driver there are no threads: what is started runs whenever somebody waits for something in its world, inside weft_runtime_run(),
+ * weft_runtime_shutdown() or weft_sim_run().
  *
  * thread:  any in which no loop runs, one at a time
  * returns: 0; WEFT_ERUNNING; WEFT_ECLOSED after shutdown; WEFT_EFORKED; WEFT_EOTHERLOOP; -EAGAIN if the system has no thread to give, and

@@ -38,8 +38,9 @@
  * something to do, and then jumps to the first thing that is due: hours of waiting cost nothing.
  *
  * The network carries streams. What it loses is sent again later, so that a loss is a delay; a connection over which nothing gets through
- * for long breaks. Each fault below is drawn from the seed, or is called for by the scenario. Files, processes, datagrams and the
- * machine's own clocks are not simulated: what an application asks of the system itself, it gets from there.
+ * for long breaks. Each fault below is drawn from the seed, or is called for by the scenario. Files, processes, datagrams, threads and the
+ * machine's own clocks are not simulated: what an application asks of the system itself, it gets from there. So does an executor that it
+ * makes for itself; the runtime's own runs its jobs on the loops. A loop without a runtime takes no part in the rounds of its world.
  *
  * thread:  all calls of one world, and all of its runtimes, on one thread; several worlds may live on as many threads
  */
@@ -61,8 +62,9 @@ struct weft_sim_host;
 /* ---- worlds ------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * Told of one event: `line`, `len` bytes and a zero, without an end of line. Lines have times, hosts, loops, descriptors and counts in them
- * and no addresses of memory: the same seed gives the same bytes, from whatever compiler. It must not call into weft.
+ * Told of one event: `line`, `len` bytes and a zero, without an end of line. A line is the time in seconds, the host, a word for what has
+ * happened, as a rule a descriptor, and what came of it: "12.000050000 db recv 3 120". There are no addresses of memory in it: the same
+ * seed gives the same bytes, from whatever compiler. It must not call into weft.
  *
  * thread:  the world's
  */
