@@ -68,11 +68,10 @@ struct weft_runtime_options {
     uint32_t main_loop; /* the index of the loop that runs main */
     uint32_t flags;     /* WEFT_RUNTIME_… */
     enum weft_runtime_driver driver;
-    const struct weft_loop_kind *kind; /* NULL: the driver's own: epoll, sim */
-    const struct weft_loop_options
-        *loop_options;   /* of each loop; NULL: the defaults. The sim driver brings a world, unless the poller's options name a host */
-    uint64_t seed;       /* of the sim driver */
-    int64_t spin_max_ns; /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
+    const struct weft_loop_kind *kind;            /* NULL: the driver's own: epoll, sim */
+    const struct weft_loop_options *loop_options; /* of each loop; NULL: the defaults. Without a host in it the sim driver brings a world */
+    uint64_t seed;                                /* of the sim driver */
+    int64_t spin_max_ns;           /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
     uint32_t executor_threads_max; /* as in weft_executor_options */
     uint32_t executor_queue_max;
     /* How long the steps of weft_runtime_shutdown() may take. */
