@@ -113,7 +113,7 @@ int main(int argc, char **argv)
 {
     static const struct model_suite suite = {.models = models,
                                              .model_count = sizeof(models) / sizeof(models[0]),
-                                             .owns = {"crew.c:steal_job", "crew.c:has_more"},
+                                             .owns = {"crew.c:steal_job", "crew.c:has_more", "job_stack.c:job_stack_publish"},
                                              .broken = broken,
                                              .broken_count = 1};
     return model_main(&suite, argc, argv);
