@@ -18,6 +18,8 @@
 #include "tests/support/oom.h"
 #include "tests/support/test.h"
 
+#include "lib/task/job.h"
+#include "lib/task/task.h"
 #include "weft/loop.h"
 #include "weft/protocol.h"
 #include "weft/server.h"
@@ -47,9 +49,11 @@ static void stage_open(void)
     CHECK_EQ(weft_loop_new(NULL, 0, &loop), 0);
 }
 
-/* Nothing may be left in the folder. */
+/* Nothing may be left in the folder, nor elsewhere. */
 static void stage_close(void)
 {
+    CHECK_EQ(registry_count(), 0);
+    CHECK_EQ(jobs_live_count(), 0);
     CHECK_EQ(weft_loop_close(loop), 0);
     weft_loop_unref(loop);
     CHECK_EQ(rmdir(folder), 0);
