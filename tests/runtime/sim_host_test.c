@@ -94,6 +94,37 @@ Test(sim_host, has_no_turns_and_no_network_without_power, .timeout = 10)
     town_close(&town);
 }
 
+Test(sim_host, loses_what_was_on_its_way_to_it, .timeout = 10)
+{
+    struct town town;
+    struct visit visit = {.server = "host0", .rounds = 1};
+    struct weft_sim_link link = WEFT_SIM_LINK;
+    town_open(&town, 2, NULL);
+    town_serve(&town, 0);
+    link.latency_min_ns = (uint64_t)SECOND_NS;
+    link.give_up_ns = (uint64_t)(10 * SECOND_NS);
+    CHECK_EQ(weft_sim_set_link(town.sim, NULL, NULL, &link), 0);
+    CHECK_EQ(weft_sim_call_later(town.sim, SECOND_NS + SECOND_NS / 2, crash, &town), 0);
+    CHECK_EQ(town_visit(&town, 1, &visit), -ETIMEDOUT);
+    CHECK_EQ(visit.took_ns, SECOND_NS + SECOND_NS / 2 + 10 * SECOND_NS);
+    town_close(&town);
+}
+
+Test(sim_host, never_runs_again_what_was_there_before_a_crash, .timeout = 10)
+{
+    struct town town;
+    struct visit visit = {.server = "host0", .rounds = 1};
+    town_open(&town, 2, NULL);
+    town_serve(&town, 0);
+    crash(&town);
+    CHECK_EQ(weft_sim_host_restart(town.hosts[0]), 0);
+    CHECK_EQ(town_visit(&town, 1, &visit), -ECONNREFUSED);
+    CHECK_EQ(weft_runtime_stop(town.runtimes[0]), 0);
+    CHECK_EQ(town_visit(&town, 0, &visit), -EDEADLK);
+    CHECK_EQ(visit.took_ns, 0);
+    town_close(&town);
+}
+
 /* ---- time -------------------------------------------------------------------------------------------------------------------- */
 
 static int sleep_and_look(void *arg, void **result_out)
@@ -140,6 +171,18 @@ Test(sim_host, is_late_for_its_timers_when_it_is_paused, .timeout = 10)
     CHECK_EQ(sleep_on(&town, 0), SECOND_NS / 2 + 3 * SECOND_NS);
     CHECK_EQ(weft_sim_call_later(town.sim, SECOND_NS / 2, doze, &town), 0);
     CHECK_EQ(sleep_on(&town, 1), SECOND_NS);
+    town_close(&town);
+}
+
+Test(sim_host, is_late_for_what_comes_when_it_is_paused, .timeout = 10)
+{
+    struct town town;
+    struct visit visit = {.server = "host0", .rounds = 2, .pause_ns = SECOND_NS};
+    town_open(&town, 2, NULL);
+    town_serve(&town, 0);
+    CHECK_EQ(weft_sim_call_later(town.sim, SECOND_NS / 2, doze, &town), 0);
+    CHECK_EQ(town_visit(&town, 1, &visit), 0);
+    CHECK_EQ(visit.took_ns, SECOND_NS / 2 + 3 * SECOND_NS + SECOND_NS);
     town_close(&town);
 }
 

@@ -253,15 +253,67 @@ Test(sim_net, breaks_a_connection_that_is_cut_for_too_long, .timeout = 10)
     town_close(&town);
 }
 
-Test(sim_net, connects_no_longer_than_it_would_wait, .timeout = 10)
+/* A connect needs both ways: nothing gets to the server while one of them is cut. */
+static void check_connect(weft_sim_event_fn *cut)
 {
     struct town town;
     struct visit visit = {.server = "host0", .rounds = 1};
     town_open(&town, 2, NULL);
     town_serve(&town, 0);
-    cut_forth(&town);
+    cut(&town);
     CHECK_EQ(town_visit(&town, 1, &visit), -ETIMEDOUT);
     CHECK_EQ(visit.took_ns, 127 * SECOND_NS);
+    CHECK_EQ(weft_sim_host_descriptors(town.hosts[0]), 1);
+    town_close(&town);
+}
+
+Test(sim_net, connects_no_longer_than_it_would_wait, .timeout = 10)
+{
+    check_connect(cut_forth);
+}
+
+Test(sim_net, connects_to_nobody_whose_answer_does_not_get_through, .timeout = 10)
+{
+    check_connect(cut_back);
+}
+
+/* ---- shared ports ------------------------------------------------------------------------------------------------------------ */
+
+static int count_client(struct weft_stream *stream, void *arg)
+{
+    (void)stream;
+    ++*(int *)arg;
+    return 0;
+}
+
+static int serve_port(struct town *town, uint32_t flags, int *clients, struct weft_server **server_out)
+{
+    struct weft_server_options options = WEFT_SERVER_OPTIONS;
+    options.host = "10.0.0.1";
+    options.port = TOWN_PORT;
+    options.flags = flags;
+    return weft_loop_start_stream_server(weft_runtime_loop(town->runtimes[0], 0), count_client, clients, &options, server_out);
+}
+
+Test(sim_net, shares_a_port_among_those_that_all_want_it, .timeout = 10)
+{
+    struct town town;
+    struct weft_server *one, *other, *third;
+    int clients[2] = {0, 0};
+    town_open(&town, 2, NULL);
+    CHECK_EQ(serve_port(&town, WEFT_SERVER_REUSE_PORT, &clients[0], &one), 0);
+    CHECK_EQ(serve_port(&town, 0, &clients[1], &third), -EADDRINUSE);
+    CHECK_EQ(serve_port(&town, WEFT_SERVER_REUSE_PORT, &clients[1], &other), 0);
+    CHECK_EQ(weft_runtime_start(town.runtimes[0]), 0);
+    for (int i = 0; i < 20; i++) {
+        struct visit visit = {.server = "host0", .rounds = 0};
+        CHECK_EQ(town_visit(&town, 1, &visit), 0);
+    }
+    CHECK_EQ(clients[0] + clients[1], 20);
+    CHECK(clients[0] > 0 && clients[1] > 0);
+    CHECK_EQ(weft_runtime_stop(town.runtimes[0]), 0);
+    weft_server_unref(one);
+    weft_server_unref(other);
     town_close(&town);
 }
 
@@ -340,5 +392,13 @@ Test(sim_net, resolves_no_name_for_now, .timeout = 10)
     struct weft_sim_faults faults = WEFT_SIM_FAULTS;
     faults.resolve_permille = 500;
     int failed = visits_that_fail(&faults, 1, WEFT_ENAMEAGAIN);
+    CHECK(failed > 0 && failed < 10);
+}
+
+Test(sim_net, has_no_memory_now_and_then, .timeout = 10)
+{
+    struct weft_sim_faults faults = WEFT_SIM_FAULTS;
+    faults.memory_permille = 100;
+    int failed = visits_that_fail(&faults, 1, -ENOMEM);
     CHECK(failed > 0 && failed < 10);
 }
