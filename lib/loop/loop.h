@@ -226,6 +226,22 @@ static inline bool loop_room_set(struct weft_loop *loop, enum loop_room room, st
 }
 
 /*
+ * Keep room for one timer that must start whatever happens, as one that ends a shortage, until loop_unreserve_timer().
+ *
+ * thread:  the loop's thread, or the preparing one
+ * returns: 0; -ENOMEM
+ */
+int loop_reserve_timer(struct weft_loop *loop);
+void loop_unreserve_timer(struct weft_loop *loop);
+
+/*
+ * Start `timer` as weft_timer_start() does, in such room: it does not fail, but on a loop that is closing it does not start.
+ *
+ * thread:  the loop's thread
+ */
+void loop_start_reserved(struct weft_timer *timer, uint64_t delay_ns);
+
+/*
  * How many loops there are. Each handle, future, task and transport holds its loop, so none of these is left where no loop is.
  *
  * thread:  any

@@ -71,6 +71,26 @@ int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
     return 0;
 }
 
+int loop_reserve_timer(struct weft_loop *loop)
+{
+    return timer_heap_reserve(&loop->timers);
+}
+
+void loop_unreserve_timer(struct weft_loop *loop)
+{
+    timer_heap_unreserve(&loop->timers);
+}
+
+void loop_start_reserved(struct weft_timer *timer, uint64_t delay_ns)
+{
+    struct weft_loop *loop = timer->loop;
+    if (loop_check(loop) < 0)
+        return;
+    (void)weft_timer_stop(timer);
+    timer->when_ns = weft_loop_time(loop) + delay_ns;
+    timer_heap_insert_reserved(&loop->timers, timer, timer->when_ns);
+}
+
 bool weft_timer_stop(struct weft_timer *timer)
 {
     if (timer == NULL)

@@ -4,6 +4,7 @@
  */
 #include "lib/loop/timer_heap.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 
@@ -77,12 +78,38 @@ static int heap_grow(struct timer_heap *heap)
     return 0;
 }
 
-int timer_heap_insert(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
+/* Room for one more, beside the reserved ones. Those that are in the heap count twice, on the safe side. */
+static int make_room(struct timer_heap *heap)
 {
-    if (heap->count == heap->capacity && heap_grow(heap) < 0)
-        return -ENOMEM;
+    return heap->count + heap->reserved >= heap->capacity ? heap_grow(heap) : 0;
+}
+
+int timer_heap_reserve(struct timer_heap *heap)
+{
+    int status = make_room(heap);
+    if (status == 0)
+        heap->reserved++;
+    return status;
+}
+
+void timer_heap_unreserve(struct timer_heap *heap)
+{
+    assert(heap->reserved > 0);
+    heap->reserved--;
+}
+
+void timer_heap_insert_reserved(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
+{
+    assert(heap->count < heap->capacity);
     struct timer_entry entry = {when_ns, heap->sequence++, timer};
     sift_up(heap, heap->count++, entry);
+}
+
+int timer_heap_insert(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
+{
+    if (make_room(heap) < 0)
+        return -ENOMEM;
+    timer_heap_insert_reserved(heap, timer, when_ns);
     return 0;
 }
 
@@ -106,5 +133,5 @@ void timer_heap_fini(struct timer_heap *heap)
     for (uint32_t i = 0; i < heap->count; i++)
         heap->entries[i].timer->heap_index = 0;
     weft_free(heap->entries);
-    *heap = (struct timer_heap){NULL, 0, 0, 0};
+    *heap = (struct timer_heap){NULL, 0, 0, 0, 0};
 }

@@ -23,11 +23,19 @@ struct timer_heap {
     struct timer_entry *entries;
     uint32_t count;
     uint32_t capacity;
+    uint32_t reserved; /* so many entries are kept for timers that must not fail */
     uint64_t sequence;
 };
 
 /* Insert `timer`, which is not in a heap, at `when_ns`. 0, or -ENOMEM. */
 int timer_heap_insert(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns);
+
+/* Keep an entry for a timer that timer_heap_insert_reserved() can be called with, until timer_heap_unreserve(). 0, or -ENOMEM. */
+int timer_heap_reserve(struct timer_heap *heap);
+void timer_heap_unreserve(struct timer_heap *heap);
+
+/* As timer_heap_insert(), which cannot fail: for as many timers at a time as are reserved. */
+void timer_heap_insert_reserved(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns);
 
 /* Move `timer`, which is in the heap, to `when_ns`, as if armed anew. */
 void timer_heap_move(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns);

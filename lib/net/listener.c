@@ -89,8 +89,12 @@ int listener_init(struct listener *listener, struct weft_server *server, int fd,
 {
     memset(listener, 0, sizeof(*listener));
     int status = note_path(listener, path);
-    if (status < 0)
+    if (status == 0)
+        status = loop_reserve_timer(weft_server_get_loop(server));
+    if (status < 0) {
+        forget_path(listener);
         return status;
+    }
     weft_file_init(&listener->file, fd, WEFT_FILE_STREAM);
     listener->server = server;
     listener->backlog = backlog;
@@ -131,7 +135,7 @@ static void close_file(struct listener *listener)
 static void accept_later(struct listener *listener, int status)
 {
     server_accept_failed(listener->server, status);
-    (void)weft_timer_start(&listener->retry, RETRY_NS);
+    loop_start_reserved(&listener->retry, RETRY_NS); /* which is short of memory as likely as not */
 }
 
 static int accepted(struct weft_operation *operation, int result, unsigned flags)
@@ -198,6 +202,7 @@ void listener_close(struct listener *listener)
         return;
     listener->is_closing = true;
     (void)weft_timer_stop(&listener->retry);
+    loop_unreserve_timer(listener_loop(listener));
     drain_backlog(listener);
     forget_path(listener);
     if (weft_operation_is_pending(&listener->accepting))

@@ -47,7 +47,7 @@ struct scenario {
     void (*play)(struct trial *trial);
 };
 
-extern const struct scenario scenario_clock, scenario_cluster, scenario_day, scenario_http, scenario_tasks;
+extern const struct scenario scenario_churn, scenario_memory, scenario_clock, scenario_cluster, scenario_day, scenario_http, scenario_tasks;
 
 /* The options of a world for this trial. */
 struct weft_sim_options trial_options(struct trial *trial);

@@ -23,7 +23,8 @@
 #define SEEDS_PERCENT 100
 #endif
 
-static const struct scenario *const scenarios[] = {&scenario_clock, &scenario_cluster, &scenario_day, &scenario_http, &scenario_tasks};
+static const struct scenario *const scenarios[] = {&scenario_churn, &scenario_memory, &scenario_clock, &scenario_cluster,
+                                                   &scenario_day,   &scenario_http,   &scenario_tasks};
 
 enum { SCENARIO_COUNT = sizeof(scenarios) / sizeof(scenarios[0]) };
 
