@@ -44,8 +44,9 @@ enum { HANDLED_COUNT = sizeof(handled) / sizeof(handled[0]) };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t install_count;       /* under the lock */
 static uint32_t is_active;           /* atomic: tell about overflows */
+static uint32_t tell_version;        /* atomic: odd while the next two are written */
 static weft_stack_overflow_fn *tell; /* atomic: NULL for a line on standard error */
-static void *tell_arg;               /* atomic: written before `tell` */
+static void *tell_arg;               /* atomic */
 
 /* ---- recognising ---------------------------------------------------------------------------------------------------------------- */
 
@@ -190,16 +191,27 @@ static void name_task(struct weft_stack_overflow *overflow, struct line *name)
     overflow->task_name = name->text;
 }
 
+/* Whom to tell, and his argument. One who is just coming or going is not told. */
+static weft_stack_overflow_fn *read_tell(void **arg_out)
+{
+    /* Pairs with the last release in set_tell(). */
+    uint32_t version = weft_atomic_load_acquire(&tell_version);
+    /* Both Pairs with the releases of these words in set_tell(): a new one brings its odd version. */
+    weft_stack_overflow_fn *fn = weft_atomic_load_acquire(&tell);
+    *arg_out = weft_atomic_load_acquire(&tell_arg);
+    return version % 2 == 0 && weft_atomic_load_relaxed(&tell_version) == version ? fn : NULL;
+}
+
 static void report(struct weft_stack_overflow *overflow)
 {
     struct line name = {.len = 0};
     name_task(overflow, &name);
-    /* Pairs with the release in set_tell(): the argument. */
-    weft_stack_overflow_fn *fn = weft_atomic_load_acquire(&tell);
+    void *arg;
+    weft_stack_overflow_fn *fn = read_tell(&arg);
     if (fn == NULL)
         write_line(overflow);
     else
-        fn(overflow, weft_atomic_load_relaxed(&tell_arg));
+        fn(overflow, arg);
 }
 
 /* ---- handing on ----------------------------------------------------------------------------------------------------------------- */
@@ -295,9 +307,13 @@ static void remove_all(void)
 
 static void set_tell(weft_stack_overflow_fn *fn, void *arg)
 {
-    weft_atomic_store_relaxed(&tell_arg, arg);
-    /* Release: the argument. Pairs with the acquire in report(). */
+    uint32_t version = tell_version;
+    weft_atomic_store_relaxed(&tell_version, version + 1);
+    /* Release, both: the odd version, and what `arg` leads to. Pairs with the acquires in read_tell(). */
     weft_atomic_store_release(&tell, fn);
+    weft_atomic_store_release(&tell_arg, arg);
+    /* Release: the pair. Pairs with the first acquire in read_tell(). */
+    weft_atomic_store_release(&tell_version, version + 2);
 }
 
 static int install_all(void)

@@ -1,0 +1,190 @@
+/*
+ * Models of who is told of a stack overflow: a fault in one thread while another installs.
+ *
+ * lib/task/overflow.c is real. Every address lies in a guard, and the handler from before is the model's.
+ */
+#include "lib/task/overflow.h"
+
+#include <signal.h>
+
+#include "lib/base/fork.h"
+#include "lib/base/signal_stack.h"
+#include "lib/loop/loop.h"
+#include "lib/task/stack_map.h"
+#include "tests/model/checker.h"
+#include "weft/fiber.h"
+
+static void (*handler)(int number, siginfo_t *info, void *context);
+static unsigned lines, handed_on;
+static struct argument {
+    unsigned tag;
+} argument;
+
+static void before_us(int number)
+{
+    MODEL_CHECK(number == SIGSEGV);
+    handed_on++;
+}
+
+/* Who handled it before us is the same each time, and is written once. */
+int sigaction(int number, const struct sigaction *action, struct sigaction *before_out)
+{
+    (void)number;
+    static const struct sigaction before = {.sa_handler = before_us};
+    if (before_out != NULL && before_out->sa_handler != before_us)
+        *before_out = before;
+    if (action != NULL && handler == NULL)
+        handler = action->sa_sigaction;
+    return 0;
+}
+
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *before_out)
+{
+    (void)how, (void)set, (void)before_out;
+    return 0;
+}
+
+ssize_t write(int fd, const void *buf, size_t bytes)
+{
+    (void)fd, (void)buf;
+    lines++;
+    return (ssize_t)bytes;
+}
+
+bool stack_map_find(uintptr_t addr, struct stack_place *place_out)
+{
+    *place_out = (struct stack_place){.slab = addr, .stack_bytes = 1, .low = addr + 1, .is_guard = true};
+    return true;
+}
+
+bool signal_stack_ensure(void)
+{
+    return true;
+}
+
+int fork_watch_add(struct fork_watch *watch)
+{
+    (void)watch;
+    return 0;
+}
+
+struct weft_loop *weft_get_running_loop(void)
+{
+    return NULL;
+}
+
+/* ---- the model -------------------------------------------------------------------------------------------------------------------------- */
+
+static unsigned told;
+
+static void tell(const struct weft_stack_overflow *overflow, void *arg)
+{
+    (void)overflow;
+    MODEL_CHECK(arg == &argument && argument.tag == 1);
+    told++;
+}
+
+static void setup(void)
+{
+    MODEL_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+}
+
+static void install(void)
+{
+    argument.tag = 1;
+    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+}
+
+static void install_swapped(void)
+{
+    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+    argument.tag = 1;
+}
+
+/* Goes, and another comes who is told with an argument of his own. */
+static struct argument other;
+
+static void tell_other(const struct weft_stack_overflow *overflow, void *arg)
+{
+    (void)overflow;
+    MODEL_CHECK(arg == &other && other.tag == 2);
+    told++;
+}
+
+static void setup_installed(void)
+{
+    argument.tag = 1;
+    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+}
+
+static void change(void)
+{
+    weft_stack_overflow_remove();
+    other.tag = 2;
+    MODEL_CHECK(weft_stack_overflow_install(tell_other, &other) == 0);
+}
+
+static void leave(void)
+{
+    weft_stack_overflow_remove();
+}
+
+/* Whether it is told or not, it is with the right argument. */
+static void check_handed_on(void)
+{
+    MODEL_CHECK(told + lines <= 1 && handed_on == 1);
+}
+
+static void fault(void)
+{
+    siginfo_t info = {.si_code = SEGV_MAPERR};
+    handler(SIGSEGV, &info, NULL);
+}
+
+static void check(void)
+{
+    MODEL_CHECK(told + lines == 1 && handed_on == 1);
+}
+
+static const struct model models[] = {
+    {.name = "install",
+     .about = "a fault beside an install writes a line or tells the new one, with its argument and what that leads to",
+     .setup = setup,
+     .threads = {install, fault},
+     .check = check},
+    {.name = "leave",
+     .about = "a fault beside a removal tells the one who goes with his argument, or nobody",
+     .setup = setup_installed,
+     .threads = {leave, fault},
+     .check = check_handed_on},
+    {.name = "change",
+     .about = "nobody is told with another's argument while one goes and the next comes",
+     .setup = setup_installed,
+     .threads = {change, fault},
+     .check = check_handed_on},
+};
+
+static const struct model_equivalent equivalent[] = {
+    {"overflow.c:set_tell:store_release#3>late", "the version is odd for one step more, and a fault in that step writes a line"},
+    {"overflow.c:set_tell:store_release#1>late", "the argument is stored before the function then: either brings the odd version"},
+    {NULL, NULL},
+};
+
+static const struct model broken[] = {
+    {.name = "install_swapped",
+     .about = "one who installs before his argument is ready",
+     .setup = setup,
+     .threads = {install_swapped, fault},
+     .check = check},
+};
+
+int main(int argc, char **argv)
+{
+    static const struct model_suite suite = {.models = models,
+                                             .model_count = sizeof(models) / sizeof(*models),
+                                             .broken = broken,
+                                             .broken_count = sizeof(broken) / sizeof(*broken),
+                                             .owns = {"lib/task/overflow.c"},
+                                             .equivalent = equivalent};
+    return model_main(&suite, argc, argv);
+}
