@@ -4,6 +4,7 @@
  * lib/net/server.c and transport.c are real; sockets, listeners and all that happens on the loop is not.
  */
 #include "lib/net/address.h"
+#include "lib/net/descriptor.h"
 #include "lib/net/listener.h"
 #include "lib/net/net.h"
 #include "lib/net/server.h"
