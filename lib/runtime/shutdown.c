@@ -150,7 +150,10 @@ static bool walk(struct weft_runtime *runtime, void (*fn)(struct weft_task *task
     weft_task_unref(runtime->witness);
     runtime->witness = NULL;
     runtime->census = 0;
-    registry_each(NULL, fn, runtime);
+    if (runtime->loops[0].loop->worker.is_virtual)
+        registry_each_in_order(NULL, fn, runtime);
+    else
+        registry_each(NULL, fn, runtime);
     return runtime->witness == NULL;
 }
 

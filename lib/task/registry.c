@@ -5,7 +5,6 @@
  * registration, so that a walk may take its own. Walks copy referenced tasks in blocks and call nobody while they hold a pin.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/task/task.h"
@@ -36,7 +35,10 @@ static void abandon_task(struct weft_task *task, void *arg)
 static void room_close(struct weft_loop *loop, struct loop_room_state *state)
 {
     struct task_room *room = (struct task_room *)state;
-    registry_each(loop, abandon_task, NULL);
+    if (loop->worker.is_virtual)
+        registry_each_in_order(loop, abandon_task, NULL);
+    else
+        registry_each(loop, abandon_task, NULL);
     while (room->awaited_count > 0) {
         worker_splice(&loop->worker);
         (void)worker_run(&loop->worker);
@@ -239,7 +241,7 @@ static size_t keep_matching(struct slots_entry *block, size_t count, struct weft
     return kept;
 }
 
-static void each_by_slot(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
 {
     struct slots_entry block[SLOTS_WALK_BLOCK];
     struct weft_task *tasks[SLOTS_WALK_BLOCK];
@@ -277,30 +279,57 @@ static void array_add(struct weft_task *task, void *arg)
     array->tasks[array->count++] = weft_task_ref(task);
 }
 
-/* Those with a name have no number. */
-static int by_number(const void *one, const void *other)
+/* ---- in order ------------------------------------------------------------------------------------------------------------------- */
+
+enum { ORDER_BLOCK = 64 };
+
+/* The first few tasks, in order, of those that come after `last`; all referenced. */
+struct order_block {
+    struct weft_task *last; /* NULL: from the beginning */
+    struct weft_task *tasks[ORDER_BLOCK];
+    size_t count;
+};
+
+/* Those with a name have no number, and come first. */
+static bool comes_before(const struct weft_task *one, const struct weft_task *other)
 {
-    const struct weft_task *left = *(struct weft_task *const *)one, *right = *(struct weft_task *const *)other;
-    if (left->number != right->number)
-        return left->number < right->number ? -1 : 1;
-    return left->name != NULL && right->name != NULL ? strcmp(left->name, right->name) : 0;
+    if (one->number != other->number)
+        return one->number < other->number;
+    int names = one->name == NULL || other->name == NULL ? 0 : strcmp(one->name, other->name);
+    return names != 0 ? names < 0 : one->id < other->id;
 }
 
-/* In the order in which they were made or by name, so that what ends them does so the same way each time; without memory, in any order. */
-void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+static void order_add(struct weft_task *task, void *arg)
 {
-    struct task_array array = {NULL, 0, 0, 0};
-    each_by_slot(loop, array_add, &array);
-    if (array.status < 0)
-        each_by_slot(loop, fn, arg);
-    else if (array.count > 0)
-        qsort(array.tasks, array.count, sizeof(*array.tasks), by_number);
-    for (size_t i = 0; i < array.count; i++) {
-        if (array.status == 0 && !weft_future_done(&array.tasks[i]->future))
-            fn(array.tasks[i], arg);
-        weft_task_unref(array.tasks[i]);
-    }
-    weft_free(array.tasks);
+    struct order_block *block = arg;
+    if (block->last != NULL && !comes_before(block->last, task))
+        return;
+    size_t place = block->count;
+    while (place > 0 && comes_before(task, block->tasks[place - 1]))
+        place--;
+    if (place == ORDER_BLOCK)
+        return;
+    if (block->count == ORDER_BLOCK)
+        weft_task_unref(block->tasks[--block->count]);
+    memmove(block->tasks + place + 1, block->tasks + place, (block->count - place) * sizeof(block->tasks[0]));
+    block->tasks[place] = weft_task_ref(task);
+    block->count++;
+}
+
+void registry_each_in_order(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+{
+    struct order_block block = {.last = NULL};
+    do {
+        block.count = 0;
+        registry_each(loop, order_add, &block);
+        for (size_t i = 0; i < block.count; i++) {
+            weft_task_unref(block.last);
+            block.last = block.tasks[i];
+            if (!weft_future_done(&block.last->future))
+                fn(block.last, arg);
+        }
+    } while (block.count > 0);
+    weft_task_unref(block.last);
 }
 
 size_t registry_count(void)
@@ -313,7 +342,7 @@ int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t
     if (tasks_out == NULL || count_out == NULL)
         return -EINVAL;
     struct task_array array = {NULL, 0, 0, 0};
-    each_by_slot(loop, array_add, &array);
+    registry_each(loop, array_add, &array);
     size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
     for (size_t i = 0; i < array.count; i++)
         if (weft_future_done(&array.tasks[i]->future) || array.status < 0)

@@ -132,6 +132,12 @@ int registry_add(struct weft_task *task);
 /* Call `fn` on each registered task of `loop` (NULL: of all) that is not done, with a reference held around it. thread: any */
 void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg);
 
+/*
+ * The same in the order in which they were made, those with a name before and by it, so that what ends them does so the same way each time
+ * (slots depend on what the process did before). For the simulator: it takes many walks where there are many tasks.
+ */
+void registry_each_in_order(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg);
+
 /* How many tasks are registered, for conservation checks. thread: any, exact when nobody else is at it */
 size_t registry_count(void);
 
