@@ -149,12 +149,23 @@ static const struct model *killer_of(const struct model_suite *suite, const stru
     return NULL;
 }
 
+/* What kind of failure it was: addresses and lines are not for the README. */
+static const char *failure_kind(void)
+{
+    static const char *const kinds[] = {"data race",   "use after free", "double free", "lost wake-up",
+                                        "never freed", "too many steps", "MODEL_CHECK", "assertion"};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (strstr(engine->failure, kinds[i]) != NULL)
+            return i == 6 ? "check" : kinds[i];
+    return "failure";
+}
+
 static void print_mutant(const char *name, const struct model *killer, const char *argument, const struct arguments *arguments)
 {
     if (arguments->is_markdown && killer != NULL)
-        printf("| `%s` | %s | %.60s |\n", name, killer->name, strchr(engine->failure, ':') == NULL ? engine->failure : engine->failure);
+        printf("| `%s` | %s: %s |\n", name, killer->name, failure_kind());
     else if (arguments->is_markdown)
-        printf("| `%s` | equivalent | %s |\n", name, argument == NULL ? "?" : argument);
+        printf("| `%s` | equivalent: %s |\n", name, argument == NULL ? "?" : argument);
     else if (killer != NULL)
         printf("%s %s: killed by %s (%s)\n", argument == NULL ? "ok  " : "FAIL", name, killer->name,
                argument == NULL ? engine->failure : "but is listed as equivalent");
