@@ -51,3 +51,20 @@ def model_test(name, srcs, lib, size = "small", copts = [], deps = [], tags = []
         target_compatible_with = NOT_UNDER_SANITIZERS,
         **kwargs
     )
+
+def model_sites_test(name):
+    """Do the suites of this package own every ordered atomic of the product, and is README.md true? Last in its BUILD file.
+
+    Args:
+      name: as in sh_test
+    """
+    suites = [":" + rule for rule in native.existing_rules() if rule.endswith("_model")]
+    native.sh_test(
+        name = name,
+        size = "small",
+        srcs = ["sites_test.py"],
+        args = ["$(rootpath %s)" % suite for suite in suites],
+        data = suites + ["README.md"],
+        tags = ["external"],
+        target_compatible_with = NOT_UNDER_SANITIZERS,
+    )

@@ -3,6 +3,7 @@
 
 import collections
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ def source_sites(roots):
     """How often each file uses each ordered operation."""
     count = collections.Counter()
     for root in roots:
-        for folder, _, names in os.walk(root, followlinks=True):
+        for folder, _, names in os.walk(root):
             for name in names:
                 path = os.path.join(folder, name)
                 if not name.endswith((".c", ".h")) or path.endswith("include/weft/atomic.h"):
@@ -42,12 +43,11 @@ def owned_sites(programs):
 
 
 def main():
-    programs = [name for name in sys.argv[1:] if not name.endswith(".md")]
-    readme = [name for name in sys.argv[1:] if name.endswith(".md")][0]
-    wanted = source_sites(["lib", "include"])
-    owned, mutants = owned_sites(programs)
-    with open(readme, encoding="utf-8") as file:
-        text = file.read()
+    here = pathlib.Path(__file__).resolve().parent  # in the tree, behind the runfiles' link
+    root = here.parent.parent
+    wanted = source_sites([root / "lib", root / "include"])
+    owned, mutants = owned_sites(sys.argv[1:])
+    text = (here / "README.md").read_text(encoding="utf-8")
     missing = [f"{file}: {operation}: {count} in the source, {len(owned[(file, operation)])} owned"
                for (file, operation), count in sorted(wanted.items()) if len(owned[(file, operation)]) < count]
     untold = [f"README.md does not say what became of {mutant}" for mutant in mutants if f"`{mutant}`" not in text]
