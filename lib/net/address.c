@@ -29,9 +29,9 @@ static int zone_id(const char *zone, uint32_t *id_out)
 {
     char *end;
     unsigned long number = strtoul(zone, &end, 10);
-    uint32_t id = *zone >= '0' && *zone <= '9' && *end == '\0' ? (uint32_t)number : if_nametoindex(zone);
-    *id_out = id;
-    return id == 0 ? WEFT_ENONAME : 0;
+    unsigned long id = *zone >= '0' && *zone <= '9' && *end == '\0' ? number : if_nametoindex(zone);
+    *id_out = (uint32_t)id;
+    return id == 0 || id > UINT32_MAX ? WEFT_ENONAME : 0;
 }
 
 static int read_ipv6(const char *host, struct sockaddr_in6 *in6)

@@ -162,12 +162,21 @@ static int lookup_create(struct weft_loop *loop, const char *host, const char *s
     return status;
 }
 
+/* The port that `service`, which is all digits, stands for; 0 for none. strtoul() alone takes blanks and signs, and so -18446744073709551536. */
+static int port_of(const char *service)
+{
+    if (service == NULL)
+        return 0;
+    size_t digits = strspn(service, "0123456789");
+    unsigned long port = strtoul(service, NULL, 10);
+    return digits == 0 || service[digits] != '\0' || port > UINT16_MAX ? WEFT_ENONAME : (int)port;
+}
+
 /* A numeric host with a numeric service, or with none, blocks nobody. */
 static int find_numeric(struct lookup *lookup)
 {
-    char *end = NULL;
-    unsigned long port = lookup->service == NULL ? 0 : strtoul(lookup->service, &end, 10);
-    if (lookup->host == NULL || (end != NULL && (end == lookup->service || *end != '\0')) || port > UINT16_MAX)
+    int port = port_of(lookup->service);
+    if (lookup->host == NULL || port < 0)
         return WEFT_ENONAME;
     struct weft_address address;
     int status = address_from_numeric(lookup->host, (uint16_t)port, lookup->options.family, &address);
@@ -198,10 +207,9 @@ static int find_nameless(struct lookup *lookup)
 /* Without the system: names are the poller's, services are numbers. */
 static int find_in_poller(struct weft_loop *loop, struct lookup *lookup)
 {
-    char *end = NULL;
-    unsigned long port = lookup->service == NULL ? 0 : strtoul(lookup->service, &end, 10);
-    if (lookup->service != NULL && (end == lookup->service || *end != '\0' || port > UINT16_MAX))
-        return WEFT_ENONAME;
+    int port = port_of(lookup->service);
+    if (port < 0)
+        return port;
     int status =
         lookup->host == NULL ? find_nameless(lookup) : descriptor_resolve(loop, lookup->host, lookup->options.family, &lookup->list);
     for (size_t i = 0; status == 0 && i < lookup->list.count; i++) {

@@ -567,6 +567,39 @@ Test(resolve, numeric_addresses_are_read_strictly, .timeout = 5)
     CHECK_EQ(address_from_numeric("0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000", 5, AF_UNSPEC, &address), WEFT_ENONAME);
 }
 
+Test(resolve, a_zone_of_more_than_32_bits_is_none, .timeout = 5)
+{
+    struct weft_address address;
+    CHECK_EQ(address_from_numeric("fe80::1%4294967295", 5, AF_UNSPEC, &address), 0);
+    CHECK_EQ(address_from_numeric("fe80::1%4294967296", 5, AF_UNSPEC, &address), WEFT_ENONAME);
+    CHECK_EQ(address_from_numeric("fe80::1%4294967297", 5, AF_UNSPEC, &address), WEFT_ENONAME); /* not zone 1 */
+}
+
+static int look_up_port(struct weft_loop *loop, const char *service)
+{
+    struct weft_future *future;
+    CHECK_EQ(weft_loop_getaddrinfo(loop, "127.0.0.1", service, NULL, &future), 0);
+    void *value;
+    int status = weft_future_result(future, &value);
+    if (status == 0)
+        status = address_get_port(&((const struct weft_address_list *)value)->addresses[0].storage);
+    weft_future_unref(future);
+    return status;
+}
+
+Test(resolve, a_numeric_service_is_digits_alone, .timeout = 5)
+{
+    struct scene scene;
+    scene_open_kind(&scene, weft_loop_kind_sim(), NULL); /* where the C library is not asked for its opinion */
+    CHECK_EQ(look_up_port(scene.loop, "0080"), 80);
+    CHECK_EQ(look_up_port(scene.loop, " 80"), WEFT_ENONAME);
+    CHECK_EQ(look_up_port(scene.loop, "+80"), WEFT_ENONAME);
+    CHECK_EQ(look_up_port(scene.loop, "80 "), WEFT_ENONAME);
+    CHECK_EQ(look_up_port(scene.loop, "-18446744073709551536"), WEFT_ENONAME); /* 80 to strtoul() */
+    CHECK_EQ(look_up_port(scene.loop, ""), WEFT_ENONAME);
+    scene_close(&scene);
+}
+
 Test(resolve, a_server_is_made_for_a_name, .timeout = 10)
 {
     struct scene scene;
