@@ -24,7 +24,7 @@
 #include "tests/model/atomic_model.h"
 #include "tests/model/checker.h"
 
-enum { THREADS = MODEL_THREADS_MAX + 1, NODES_MAX = 1 << 16, EVENTS_MAX = 1 << 15, VALUES_MAX = 64 };
+enum { THREADS = MODEL_THREADS_MAX + 1, NODES_MAX = 1 << 16, EVENTS_MAX = 1 << 15, VALUES_MAX = 62 };
 
 /* Per thread, how many of its ticks are known. */
 struct clock {
@@ -278,6 +278,9 @@ const char *order_name(enum model_order order);
 bool site_is_hit(const struct model_site *site);
 
 /* ---- report.c */
+
+/* A digit for each choice, as --path= has them. */
+extern const char path_digits[VALUES_MAX + 1];
 
 void report_init(void);
 void report_failure(const struct model *model);

@@ -106,12 +106,14 @@ static void print_event(const struct event *event, uint32_t index)
     printf("\n");
 }
 
+const char path_digits[VALUES_MAX + 1] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
 static void print_path(void)
 {
     static unsigned char path[PATH_MAX_BYTES];
     size_t count = search_path(path, sizeof(path));
     for (size_t i = 0; i < count; i++)
-        putchar(path[i] < 10 ? '0' + path[i] : path[i] < 36 ? 'a' + path[i] - 10 : '?');
+        putchar(path_digits[path[i]]);
 }
 
 void report_failure(const struct model *model)
