@@ -411,6 +411,8 @@ void stage_run(struct stage *stage, const struct scenario *scenario, struct faul
     lift_fault(stage);
     if (!is_expected(stage, status))
         test_fail(__FILE__, __LINE__, "it ended with %s (%d)", weft_status_name(status), status);
+    if (stage->main != NULL && stage->requests == 0)
+        CHECK_EQ(weft_task_cancelling(stage->main), 0); /* who cancels a task for his own ends takes it back */
     drop_kept(stage);
     weft_task_unref(stage->main);
     if (stage->loop != NULL)
