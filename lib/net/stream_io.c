@@ -1,7 +1,8 @@
 /*
  * Stream: reading and writing. Each call that waits looks again after each wake-up, and takes what it wants only when all of it is there.
  *
- * The public calls go to the stream's loop and come back; the static ones before them run on it.
+ * The public calls go to the stream's loop and come back; the static ones before them run on it. A call that may wait holds the stream until
+ * it is over: meanwhile another task may let go of it, and the connection be lost.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,6 +17,23 @@
 
 /* ---- waiting ---- */
 
+static int hold_begin(struct weft_stream *stream, struct stream_visit *visit)
+{
+    int status = stream_enter(stream->loop, visit);
+    if (status == 0)
+        stream->refs++;
+    return status;
+}
+
+static int hold_end(struct weft_stream *stream, struct stream_visit *visit, int status)
+{
+    if (stream->refs > 2)
+        stream->refs--; /* as most of the time: the connection and the caller are left */
+    else
+        weft_stream_unref(stream);
+    return stream_leave(visit, status);
+}
+
 /*
  * Wait in `list` until woken. The future lives in this frame: the wait is detached, so that a canceller lets go of it before the fiber runs
  * on, and a fiber that is closed returns through here.
@@ -28,14 +46,12 @@ static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
     struct stream_waiter waiter = {.future.loop = NULL, .next = *list};
     future_setup(&waiter.future, stream->loop, NULL, 0);
     *list = &waiter;
-    stream->refs++;
     int status = fiber_await_frame(&waiter.future);
     while (*list != &waiter)
         list = &(*list)->next;
     *list = waiter.next;
     weft_future_fini(&waiter.future);
     task_unhold(held);
-    weft_stream_unref(stream);
     return status;
 }
 
@@ -57,11 +73,11 @@ static int read_begin(struct weft_stream *stream, const void *buf, size_t len, s
 {
     if (stream == NULL || (buf == NULL && len > 0))
         return -EINVAL;
-    int status = stream_enter(stream->loop, visit);
+    int status = hold_begin(stream, visit);
     if (status < 0)
         return status;
     if (stream->is_busy)
-        return stream_leave(visit, -EBUSY);
+        return hold_end(stream, visit, -EBUSY);
     stream->is_busy = true;
     return 0;
 }
@@ -69,7 +85,7 @@ static int read_begin(struct weft_stream *stream, const void *buf, size_t len, s
 static int read_end(struct weft_stream *stream, struct stream_visit *visit, int status)
 {
     stream->is_busy = false;
-    return stream_leave(visit, status);
+    return hold_end(stream, visit, status);
 }
 
 static void take(struct weft_stream *stream, void *buf, size_t len)
@@ -254,8 +270,8 @@ static int drain(struct weft_stream *stream)
 int weft_stream_drain(struct weft_stream *stream)
 {
     struct stream_visit visit;
-    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
-    return status < 0 ? status : stream_leave(&visit, drain(stream));
+    int status = stream == NULL ? -EINVAL : hold_begin(stream, &visit);
+    return status < 0 ? status : hold_end(stream, &visit, drain(stream));
 }
 
 static int wait_closed(struct weft_stream *stream)
@@ -269,6 +285,6 @@ static int wait_closed(struct weft_stream *stream)
 int weft_stream_wait_closed(struct weft_stream *stream)
 {
     struct stream_visit visit;
-    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
-    return status < 0 ? status : stream_leave(&visit, wait_closed(stream));
+    int status = stream == NULL ? -EINVAL : hold_begin(stream, &visit);
+    return status < 0 ? status : hold_end(stream, &visit, wait_closed(stream));
 }

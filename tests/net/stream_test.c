@@ -4,13 +4,16 @@
 #include "weft/stream.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/memory.h"
 #include "tests/net/scene.h"
 #include "weft/fiber.h"
+#include "weft/memory.h"
 
 /* One stream over a socket pair, and the fibers that a test starts on it. */
 struct stage {
@@ -418,6 +421,42 @@ Test(stream, the_last_reference_closes, .timeout = 5)
     CHECK_EQ(plain_read(stage->fd, buf, sizeof(buf)), 3);
     CHECK_EQ(plain_read_status(stage->fd), 0);
     STRIKE;
+}
+
+/* Memory that is freed is overwritten, for who looks at it nevertheless. */
+static struct weft_memory tidy;
+
+static void spoiling_free(void *ptr)
+{
+    if (ptr != NULL)
+        memset(ptr, 0xdb, malloc_usable_size(ptr));
+    tidy.free(ptr);
+}
+
+static int wait_while_all_others_let_go(weft_fiber_fn *fn)
+{
+    STAGE;
+    tidy = memory_get();
+    struct weft_memory spoiling = tidy;
+    spoiling.free = spoiling_free;
+    CHECK_EQ(weft_memory_set(&spoiling), 0);
+    struct weft_task *task = start(stage, fn);
+    scene_settle(&stage->scene);
+    CHECK_EQ(weft_transport_abort(weft_stream_get_transport(stage->stream)), 0);
+    weft_stream_unref(stage->stream);
+    stage->stream = NULL;
+    finish(stage, task);
+    int result = stage->result;
+    CHECK_EQ(weft_memory_set(&tidy), 0);
+    STRIKE;
+    return result;
+}
+
+Test(stream, a_call_that_waits_keeps_its_stream, .timeout = 5)
+{
+    CHECK_EQ(wait_while_all_others_let_go(read_some), 0);
+    CHECK_EQ(wait_while_all_others_let_go(read_five), WEFT_EEOF);
+    CHECK_EQ(wait_while_all_others_let_go(wait_closed), 0);
 }
 
 Test(stream, waits_need_a_fiber_and_sound_arguments, .timeout = 5)
