@@ -237,9 +237,9 @@ static int check_equivalents(const struct model_suite *suite)
 
 static int replay(const struct model_suite *suite, const struct arguments *arguments)
 {
-    static unsigned char path[PATH_BYTES];
+    unsigned char *path = model_kept(PATH_BYTES);
     size_t count = strspn(arguments->path, path_digits);
-    for (size_t i = 0; i < count && i < sizeof(path); i++)
+    for (size_t i = 0; i < count && i < PATH_BYTES; i++)
         path[i] = (unsigned char)(strchr(path_digits, arguments->path[i]) - path_digits);
     for (size_t i = 0; i < suite->model_count + suite->broken_count; i++) {
         const struct model *model = i < suite->model_count ? &suite->models[i] : &suite->broken[i - suite->model_count];
