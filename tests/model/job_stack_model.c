@@ -199,6 +199,34 @@ static void publish_then_fill(void)
     join(0);
 }
 
+/* As job_stack_publish(), but its addition acquires and does not release. */
+static void publish_unreleased(void)
+{
+    uint64_t shares = weft_atomic_load_relaxed(&stack.shares);
+    (stack.top - 1)->child = NULL;
+    while (!weft_atomic_cas_acquire(&stack.shares, &shares, shares + (UINT64_C(1) << 32)))
+        continue;
+    stack.split = stack.slots + (shares >> 32) + 1;
+}
+
+/* The first publication of a slot. */
+static void fork_unreleased(void)
+{
+    push(0);
+    publish_unreleased();
+    join(0);
+}
+
+/* The next one, after taking back or popping, of which neither releases; the first did. */
+static void fork_again_unreleased(void)
+{
+    push_public(0);
+    join(0);
+    push(1);
+    publish_unreleased();
+    join(1);
+}
+
 /* Says that it is done, and then runs the job. */
 static void tell_then_run(void)
 {
@@ -250,6 +278,10 @@ static const struct model broken[] = {
      .check = check_runs},
     {"publish_then_fill_swapped", "A slot that is filled after its publication is stolen empty", setup,
      .threads = {publish_then_fill, steal_one}, .check = check_runs},
+    {"unreleased", "A publication that does not release leaves the slot to a thief who may not see it", setup,
+     .threads = {fork_unreleased, steal_one}, .check = check_runs},
+    {"again_unreleased", "Nor does the release of one before help, as taking back and popping do not release", setup,
+     .threads = {fork_again_unreleased, steal_two}, .check = check_runs},
     {"tell_then_run_swapped", "A thief that tells before it has run the job is not waited for", setup, .threads = {fork_one, tell_then_run},
      .check = check_runs},
     {"look_then_announce_swapped", "Who looks and then announces that he sleeps is not woken", setup,

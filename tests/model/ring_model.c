@@ -279,8 +279,9 @@ static const struct model broken[] = {
 
 static const struct model_equivalent equivalent[] = {
     {"ring.c:room:load_acquire>relaxed",
-     "what it forbids is a thief's load of a slot that returns what is stored there later, once his own move of the head was seen: load "
-     "buffering through a condition, which no processor does and the checker does not explore, but C11 allows"},
+     "C11 needs it: it forbids that a thief's load of a slot returns what the owner stores there only once he has seen that thief move the "
+     "head on, which is load buffering. The checker does not explore that (a load never returns what is stored later in the run), so no "
+     "model can kill it; no processor does it either, as the store hangs on the load by a condition. It stays an acquire"},
     {NULL, NULL},
 };
 
