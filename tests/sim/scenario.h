@@ -11,7 +11,7 @@
  *         weft_sim_destroy(sim);
  *     }
  *
- *     const struct scenario scenario_example = {"example", "what it shows", 1000, play};
+ *     const struct scenario scenario_example = {.name = "example", .about = "what it shows", .seeds = 1000, .play = play};
  *
  * Applications use weft's public headers alone, and only the part that makes the world and breaks it knows that it is simulated. After each
  * trial the runner looks that nothing is left: memory, loops, tasks, stacks.
@@ -40,11 +40,14 @@ struct trial {
     struct weft_sim_counters counters;
 };
 
+enum { PINNED = 2 };
+
 struct scenario {
     const char *name;
     const char *about;
     uint32_t seeds; /* of the test; see SEEDS_PERCENT */
     void (*play)(struct trial *trial);
+    uint64_t pinned[PINNED]; /* what the traces of the seeds 1 and 2 hash to, in every build. `--hashes` prints them; 0: not yet known */
 };
 
 extern const struct scenario scenario_churn, scenario_memory, scenario_clock, scenario_cluster, scenario_day, scenario_http, scenario_tasks;

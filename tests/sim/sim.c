@@ -2,14 +2,16 @@
  * Sim: plays scenarios for many seeds, and says which one broke what.
  *
  *     tools/bazel test //tests/sim/...                                           some ten thousand seeds
- *     tools/bazel run -c opt //tests/sim:sim -- --seeds=1000000                  a million, shared out among the scenarios
+ *     tools/bazel run -c opt //tests/sim:sim -- --seeds=1000000 --jobs=2         a million, shared out among the scenarios and two processes
  *     tools/bazel run //tests/sim:sim -- --scenario=cluster --seed=7 --trace     one of them again, event by event
+ *     tools/bazel run //tests/sim:sim -- --hashes                                what scenarios shall have as `pinned`
  */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,8 +42,11 @@ struct arguments {
     bool has_seed;
     uint64_t first;
     uint64_t seeds; /* 0: each scenario's own number */
-    double seconds; /* 0: no limit */
+    double seconds; /* for each scenario; 0: no limit */
     bool is_traced;
+    bool wants_hashes;
+    uint64_t jobs; /* processes */
+    uint64_t job;  /* which of them this is */
 };
 
 static const struct scenario *playing;
@@ -128,49 +133,96 @@ static double seconds_now(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* What one process plays of one scenario. */
+struct range {
+    uint64_t first;
+    uint64_t count;
+};
+
+static uint64_t test_seeds(void)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < SCENARIO_COUNT; i++)
+        sum += scenarios[i]->seeds;
+    return sum;
+}
+
+/* All seeds of one scenario: as many as in the test, or its share of those that were asked for. */
 static uint64_t seed_count(const struct scenario *scenario, const struct arguments *arguments)
 {
-    if (arguments->has_seed)
-        return 1;
-    if (arguments->seeds != 0)
-        return arguments->seeds / (arguments->scenario != NULL ? 1 : SCENARIO_COUNT);
     uint64_t count = (uint64_t)scenario->seeds * SEEDS_PERCENT / 100;
+    if (arguments->seeds != 0)
+        count = arguments->scenario != NULL ? arguments->seeds : arguments->seeds * scenario->seeds / test_seeds();
     return count == 0 ? 1 : count;
 }
 
-/* The first seed is played twice: what follows from it must follow again. */
-static void play_again(const struct scenario *scenario, uint64_t seed)
+static struct range range_of(const struct scenario *scenario, const struct arguments *arguments)
 {
-    struct trial first = play(scenario, seed, false), second = play(scenario, seed, false);
-    if (first.hash != second.hash)
-        trial_fail(&second, __FILE__, __LINE__, "the same seed does not give the same trace: %016" PRIx64 ", then %016" PRIx64, first.hash,
-                   second.hash);
+    if (arguments->has_seed)
+        return (struct range){arguments->seed, 1};
+    uint64_t count = seed_count(scenario, arguments), job = arguments->job;
+    uint64_t from = count * job / arguments->jobs, to = count * (job + 1) / arguments->jobs;
+    return (struct range){arguments->first + from, to - from};
+}
+
+static void expect_hash(const struct trial *trial, uint64_t expected, const char *what)
+{
+    if (trial->hash != expected)
+        trial_fail(trial, __FILE__, __LINE__, "%s: %016" PRIx64 ", not %016" PRIx64, what, trial->hash, expected);
+}
+
+/* What follows from a seed must follow again, here and everywhere. */
+static struct trial play_checked(const struct scenario *scenario, uint64_t seed, bool is_first)
+{
+    struct trial trial = play(scenario, seed, false);
+    if (is_first) {
+        struct trial again = play(scenario, seed, false);
+        expect_hash(&again, trial.hash, "the same seed does not give the same trace");
+    }
+    if (seed >= 1 && seed <= PINNED && scenario->pinned[seed - 1] != 0)
+        expect_hash(&trial, scenario->pinned[seed - 1],
+                    "the trace is not the pinned one. If that is meant (an edited scenario, other events): "
+                    "tools/bazel run //tests/sim:sim -- --hashes prints what `pinned` must be");
+    return trial;
+}
+
+static void count(struct weft_sim_counters *sum, const struct weft_sim_counters *counters)
+{
+    sum->connections += counters->connections;
+    sum->bytes += counters->bytes;
+    sum->resets += counters->resets;
+    sum->timeouts += counters->timeouts;
+    sum->losses += counters->losses;
+    sum->faults += counters->faults;
 }
 
 static uint64_t play_seeds(const struct scenario *scenario, const struct arguments *arguments)
 {
-    uint64_t first = arguments->has_seed ? arguments->seed : arguments->first, count = seed_count(scenario, arguments), played = 0;
+    struct range range = range_of(scenario, arguments);
+    uint64_t played = 0;
     double begin = seconds_now(), virtual_s = 0;
     struct weft_sim_counters sum = {0};
-    if (!arguments->is_traced)
-        play_again(scenario, first);
-    for (; played < count && (arguments->seconds <= 0 || seconds_now() - begin < arguments->seconds); played++) {
-        struct trial trial = play(scenario, first + played, arguments->is_traced);
+    for (; played < range.count && (arguments->seconds <= 0 || seconds_now() - begin < arguments->seconds); played++) {
+        uint64_t seed = range.first + played;
+        struct trial trial = arguments->is_traced ? play(scenario, seed, true) : play_checked(scenario, seed, played == 0);
         virtual_s += (double)trial.virtual_ns / 1e9;
-        sum.connections += trial.counters.connections;
-        sum.bytes += trial.counters.bytes;
-        sum.resets += trial.counters.resets;
-        sum.timeouts += trial.counters.timeouts;
-        sum.losses += trial.counters.losses;
-        sum.faults += trial.counters.faults;
+        count(&sum, &trial.counters);
     }
     double took = seconds_now() - begin;
     printf("ok   %s: %" PRIu64 " seeds from %" PRIu64 ", %.0f a second, %.0f times as fast as the clock; %" PRIu64 " connections, %" PRIu64
            " bytes, %" PRIu64 " resets, %" PRIu64 " given up, %" PRIu64 " losses, %" PRIu64 " faults\n",
-           scenario->name, played, first, (double)played / took, virtual_s / took, sum.connections, sum.bytes, sum.resets, sum.timeouts,
-           sum.losses, sum.faults);
+           scenario->name, played, range.first, (double)played / took, virtual_s / took, sum.connections, sum.bytes, sum.resets,
+           sum.timeouts, sum.losses, sum.faults);
     (void)fflush(stdout);
     return played;
+}
+
+static void print_hashes(const struct scenario *scenario)
+{
+    printf("%s {", scenario->name);
+    for (uint64_t seed = 1; seed <= PINNED; seed++)
+        printf("%sUINT64_C(0x%016" PRIx64 ")", seed == 1 ? "" : ", ", play(scenario, seed, false).hash);
+    puts("}");
 }
 
 /* ---- the command line --------------------------------------------------------------------------------------------------------------- */
@@ -192,11 +244,15 @@ static bool parse_one(const char *argument, struct arguments *arguments)
         arguments->first = strtoull(value, NULL, 10);
     else if ((value = value_of(argument, "--seconds=")) != NULL)
         arguments->seconds = strtod(value, NULL);
+    else if ((value = value_of(argument, "--jobs=")) != NULL)
+        arguments->jobs = strtoull(value, NULL, 10);
     else if ((value = value_of(argument, "--seed=")) != NULL) {
         arguments->seed = strtoull(value, NULL, 10);
         arguments->has_seed = true;
     } else if (strcmp(argument, "--trace") == 0)
         arguments->is_traced = true;
+    else if (strcmp(argument, "--hashes") == 0)
+        arguments->wants_hashes = true;
     else
         return false;
     return true;
@@ -204,7 +260,7 @@ static bool parse_one(const char *argument, struct arguments *arguments)
 
 static int usage(void)
 {
-    puts("--scenario=NAME --seed=N --seeds=COUNT --first=N --seconds=N --trace; the scenarios:");
+    puts("--scenario=NAME --seed=N --seeds=COUNT --first=N --seconds=N --jobs=N --trace --hashes; the scenarios:");
     for (size_t i = 0; i < SCENARIO_COUNT; i++)
         printf("  %-10s %s\n", scenarios[i]->name, scenarios[i]->about);
     return 2;
@@ -226,22 +282,54 @@ static void warm_up(void)
         abort();
 }
 
+/* 0 if all is well. */
+static int play_all(const struct arguments *arguments)
+{
+    int passed = 0;
+    uint64_t seeds = 0;
+    warm_up();
+    for (size_t i = 0; i < SCENARIO_COUNT; i++) {
+        if (arguments->scenario != NULL && strcmp(arguments->scenario, scenarios[i]->name) != 0)
+            continue;
+        passed++;
+        if (arguments->wants_hashes)
+            print_hashes(scenarios[i]);
+        else
+            seeds += play_seeds(scenarios[i], arguments);
+    }
+    if (passed == 0)
+        return usage();
+    if (!arguments->wants_hashes)
+        printf("%" PRIu64 " seeds\n%d passed, 0 failed\n", seeds, passed);
+    return 0;
+}
+
+/* A process for each job, each with its part of the seeds, before there is anything that a fork would have to mind. */
+static int play_in_jobs(struct arguments *arguments)
+{
+    int failed = 0, status;
+    for (; arguments->job < arguments->jobs; arguments->job++) {
+        pid_t child = fork();
+        if (child == 0) {
+            status = play_all(arguments);
+            (void)fflush(stdout);
+            _exit(status);
+        }
+        failed += child < 0;
+    }
+    while (wait(&status) > 0)
+        failed += status != 0;
+    printf("%" PRIu64 " jobs, %d failed\n", arguments->jobs, failed);
+    return failed != 0;
+}
+
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.first = 1};
+    struct arguments arguments = {.first = 1, .jobs = 1};
     for (int i = 1; i < argc; i++)
         if (!parse_one(argv[i], &arguments))
             return usage();
-    warm_up();
-    int passed = 0;
-    uint64_t seeds = 0;
-    for (size_t i = 0; i < SCENARIO_COUNT; i++)
-        if (arguments.scenario == NULL || strcmp(arguments.scenario, scenarios[i]->name) == 0) {
-            seeds += play_seeds(scenarios[i], &arguments);
-            passed++;
-        }
-    if (passed == 0)
+    if (arguments.jobs == 0 || arguments.jobs > 256)
         return usage();
-    printf("%" PRIu64 " seeds\n%d passed, 0 failed\n", seeds, passed);
-    return 0;
+    return arguments.jobs == 1 ? play_all(&arguments) : play_in_jobs(&arguments);
 }
