@@ -16,6 +16,8 @@ struct fiber {
     weft_fiber_fn *fn;
     void *arg;
     struct fiber_jobs *jobs;
+    void (*rest)(void); /* of the body, which has suspended; plain, as a fiber's stack is */
+    bool is_closing;
 };
 
 enum { CHILD_RUNS, CHILD_AWAITED, CHILD_DONE };
@@ -30,11 +32,13 @@ struct child {
 };
 
 struct weft_loop loops[LOOPS];
+unsigned job_loop_count = 2;
 struct crew *crew;
 struct fiber owner_fiber;
 int64_t context_count;
 
 static struct model_token tokens[MODEL_THREADS_MAX + 1];
+static struct child *suspended_child; /* one at most, which nobody goes on with: its loop has been left */
 static _Thread_local struct fiber *fiber_here;
 
 /* ---- fibers ---------------------------------------------------------------------------------------------------------------------------- */
@@ -83,8 +87,7 @@ void fiber_set_jobs(struct fiber *fiber, struct fiber_jobs *jobs)
 
 bool fiber_is_closing(const struct fiber *fiber)
 {
-    (void)fiber;
-    return false;
+    return fiber->is_closing;
 }
 
 int fiber_pause(void)
@@ -110,6 +113,12 @@ int fiber_wait(struct fiber *fiber, struct weft_future *future)
 
 /* ---- child tasks ----------------------------------------------------------------------------------------------------------------------- */
 
+static void close_coro(struct child *child)
+{
+    close_fiber(&child->fiber->coro);
+    child->fiber = NULL;
+}
+
 static int run_child(struct weft_work *work)
 {
     struct child *child = weft_container_of(work, struct child, work);
@@ -118,11 +127,17 @@ static int run_child(struct weft_work *work)
     fiber_here = fiber;
     jobs_show(fiber->jobs);
     (void)fiber->fn(fiber->arg, &result);
+    fiber_here = outer;
+    if (fiber->rest != NULL) {
+        suspended_child = child;
+        jobs_show(NULL);
+        return 0;
+    }
     jobs_end(fiber->jobs);
     fiber->jobs = NULL;
-    fiber_here = outer;
     if (weft_atomic_exchange_acq_rel(&child->state, CHILD_DONE) == CHILD_AWAITED)
         model_signal(child->waiter);
+    close_coro(child);
     weft_task_unref(&child->task);
     return 0;
 }
@@ -157,7 +172,8 @@ void weft_task_unref(struct weft_task *task)
     if (weft_atomic_sub_acq_rel(&child->refs, 1) != 1)
         return;
     weft_context_unref(task->future.context);
-    close_fiber(&child->fiber->coro);
+    if (child->fiber != NULL)
+        close_coro(child);
     weft_free(child);
 }
 
@@ -191,8 +207,18 @@ void task_rearm_cancel(struct weft_task *task)
 
 void task_finish(struct weft_task *task, struct weft_loop *loop, void (*end)(struct weft_coro *coro))
 {
-    (void)task, (void)loop, (void)end;
-    model_fail("nothing is unwound here");
+    struct child *child = (struct child *)(void *)task;
+    struct fiber *fiber = child->fiber, *outer = fiber_here;
+    (void)loop, (void)end;
+    if (fiber == NULL)
+        return;
+    MODEL_CHECK(fiber->rest != NULL); /* else it runs */
+    fiber_here = fiber;
+    fiber->rest();
+    fiber->rest = NULL;
+    jobs_end(fiber->jobs);
+    fiber->jobs = NULL;
+    fiber_here = outer;
 }
 
 /* ---- loops, contexts, memory -------------------------------------------------------------------------------------------------------------- */
@@ -273,7 +299,7 @@ static struct watch watch = {.is_manned = 1}; /* by nobody who looks */
 void job_setup(void)
 {
     crew = crew_create(LOOPS, &job_crew_ops);
-    for (unsigned i = 0; i < LOOPS; i++) {
+    for (unsigned i = 0; i < job_loop_count; i++) {
         worker_init(&loops[i].worker, &parker);
         crew_join(crew, &loops[i].worker, i);
         loops[i].worker.watch = &watch;
@@ -285,8 +311,10 @@ void job_setup(void)
 
 void job_check(void)
 {
-    for (unsigned round = 0; round < 4; round++)
-        for (unsigned i = 0; i < LOOPS; i++) {
+    if (suspended_child != NULL)
+        weft_task_unref(&suspended_child->task); /* as its own loop ends it */
+    for (unsigned round = 0; round < 2 * job_loop_count; round++)
+        for (unsigned i = 0; i < job_loop_count; i++) {
             worker_set_current(&loops[i].worker);
             (void)worker_run_stealable(&loops[i].worker);
         }
@@ -294,7 +322,7 @@ void job_check(void)
     MODEL_CHECK(owner_fiber.jobs == NULL);
     MODEL_CHECK(context_count == 0);
     MODEL_CHECK(jobs_live_count() == 0);
-    for (unsigned i = 0; i < LOOPS; i++) {
+    for (unsigned i = 0; i < job_loop_count; i++) {
         struct loop_room_state *state = loops[i].rooms[LOOP_ROOM_JOB];
         state->fini(&loops[i], state);
         worker_fini(&loops[i].worker);
@@ -321,7 +349,24 @@ void job_end(void)
 
 void job_spin(bool does_spin)
 {
-    loops[0].worker.is_virtual = !does_spin;
+    worker_current()->is_virtual = !does_spin;
+}
+
+void job_suspend(void (*rest)(void))
+{
+    fiber_here->rest = rest;
+}
+
+void job_leave(unsigned index)
+{
+    worker_set_current(NULL);
+    /* As loop_leave(). Pairs with the acquire in child_end(). */
+    weft_atomic_store_release(&loops[index].is_entered, false);
+}
+
+void job_unwind(void)
+{
+    owner_fiber.is_closing = true;
 }
 
 struct fiber_jobs *job_owner(void)
@@ -329,10 +374,15 @@ struct fiber_jobs *job_owner(void)
     return owner_fiber.jobs;
 }
 
-bool job_thieve(void)
+bool job_thieve_from(unsigned victim, unsigned thief)
 {
     /* Pairs with the release in worker_set_jobs(). */
-    struct weft_job_stack *stack = weft_atomic_load_acquire(&loops[0].worker.jobs);
-    struct weft_work *work = stack == NULL ? NULL : job_crew_ops.take_job(&loops[1].worker, stack);
+    struct weft_job_stack *stack = weft_atomic_load_acquire(&loops[victim].worker.jobs);
+    struct weft_work *work = stack == NULL ? NULL : job_crew_ops.take_job(&loops[thief].worker, stack);
     return work != NULL && work->run(work) == 0;
+}
+
+bool job_thieve(void)
+{
+    return job_thieve_from(0, 1);
 }
