@@ -144,7 +144,7 @@ struct weft_poller {
  *
  * thread:  any; afterwards the thread that runs the loop
  * memory:  `poller` is borrowed until ops->fini, `ops` for the same time, `options` (may be NULL) for the call
- * returns: 0; WEFT_EPROTOCOL if a slot is missing; what ops->init returns
+ * returns: 0; -EINVAL also for options that are too short; WEFT_EPROTOCOL if a slot is missing; what ops->init returns
  */
 int weft_poller_init(struct weft_poller *poller, const struct weft_poller_ops *ops, const struct weft_poller_options *options);
 

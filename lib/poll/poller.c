@@ -19,7 +19,7 @@ static int ops_check(const struct weft_poller_ops *ops)
 
 int weft_poller_init(struct weft_poller *poller, const struct weft_poller_ops *ops, const struct weft_poller_options *options)
 {
-    if (poller == NULL)
+    if (poller == NULL || (options != NULL && options->size < sizeof(*options)))
         return -EINVAL;
     int status = ops == NULL ? WEFT_EPROTOCOL : ops_check(ops);
     if (status < 0)

@@ -8,7 +8,7 @@
 #include "lib/poll/sim_world.h"
 #include "weft/memory.h"
 
-enum { CANDIDATES_MAX = 64 };
+enum { CANDIDATES_MAX = 64, BACKLOG_MAX = 4096 }; /* the latter is Linux's net.core.somaxconn */
 
 int sim_node_listen(struct sim_node *node, unsigned backlog)
 {
@@ -16,6 +16,7 @@ int sim_node_listen(struct sim_node *node, unsigned backlog)
         return 0;
     if (node->kind != SIM_IDLE || backlog == 0)
         return -EINVAL;
+    backlog = backlog < BACKLOG_MAX ? backlog : BACKLOG_MAX;
     node->backlog = weft_calloc(backlog, sizeof(*node->backlog));
     if (node->backlog == NULL)
         return -ENOMEM;

@@ -162,10 +162,18 @@ static bool copy_options(const struct weft_runtime_options *options, struct weft
     return true;
 }
 
+/* What they point to is read here too, not only by the loops. */
+static bool are_whole(const struct weft_loop_options *options)
+{
+    if (options == NULL)
+        return true;
+    return options->size >= sizeof(*options) && (options->poller == NULL || options->poller->size >= sizeof(*options->poller));
+}
+
 int weft_runtime_create(const struct weft_runtime_options *options, struct weft_runtime **runtime_out)
 {
     struct weft_runtime_options full = WEFT_RUNTIME_OPTIONS;
-    if (options != NULL && !copy_options(options, &full))
+    if (options != NULL && (!copy_options(options, &full) || !are_whole(full.loop_options)))
         return -EINVAL;
     if (full.driver != WEFT_DRIVER_THREADS && full.driver != WEFT_DRIVER_SIM)
         return -EINVAL;

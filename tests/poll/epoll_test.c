@@ -601,3 +601,13 @@ Test(epoll, rounds_up_to_milliseconds_behind_a_filter, .timeout = 5)
 {
     waits_without_pwait2(EPERM);
 }
+
+Test(epoll, refuses_options_that_are_too_short, .timeout = 5)
+{
+    const struct weft_poller_ops *ops = weft_poller_epoll_ops();
+    struct weft_poller_options options = {.size = sizeof(options.size), .events_max = 1};
+    struct weft_poller *poller = weft_calloc(1, ops->state_bytes);
+    CHECK_EQ(weft_poller_init(poller, ops, &options), -EINVAL);
+    ops->fini(poller);
+    weft_free(poller);
+}

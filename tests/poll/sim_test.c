@@ -3,7 +3,9 @@
  */
 #include "tests/poll/scene.h"
 
+#include <limits.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "tests/support/oom.h"
 #include "weft/memory.h"
@@ -453,4 +455,27 @@ Test(sim, submit_on_a_descriptor_that_is_none_fails, .timeout = 5)
     record.operation.flags = WEFT_OP_MULTISHOT;
     CHECK_EQ(scene_submit(&scene, &record), -EBADF);
     close_scene(&scene);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------------------------------------- */
+
+static size_t largest;
+
+static void *note_largest(size_t bytes)
+{
+    largest = bytes > largest ? bytes : largest;
+    return malloc(bytes);
+}
+
+Test(sim, has_no_longer_backlog_than_linux_however_long_it_shall_be, .timeout = 5)
+{
+    static const struct weft_memory memory = {
+        .size = sizeof(memory), .malloc = note_largest, .realloc = realloc, .aligned_alloc = aligned_alloc, .free = free};
+    CHECK_EQ(weft_memory_set(&memory), 0);
+    struct weft_sim *world = sim_world_create(NULL);
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct weft_file listener;
+    CHECK_EQ(sim_listen(world, &listener, (const struct sockaddr *)&address, sizeof(address), INT_MAX), 0);
+    CHECK(largest < 1000000);
+    sim_world_destroy(world);
 }

@@ -5,6 +5,7 @@
 #include "tests/support/wait.h"
 
 #include "weft/executor.h"
+#include "weft/poller.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -388,6 +389,13 @@ Test(runtime, refuses_what_makes_no_sense, .timeout = 10)
     CHECK_EQ(weft_runtime_create(&options, &runtime), -EINVAL);
     options = fixture_options(1);
     options.size = 8;
+    CHECK_EQ(weft_runtime_create(&options, &runtime), -EINVAL);
+    struct weft_poller_options poller = {.size = sizeof(poller.size)};
+    struct weft_loop_options loop = {.size = sizeof(loop.size), .poller = &poller};
+    options = fixture_options(1);
+    options.loop_options = &loop;
+    CHECK_EQ(weft_runtime_create(&options, &runtime), -EINVAL);
+    loop.size = sizeof(loop);
     CHECK_EQ(weft_runtime_create(&options, &runtime), -EINVAL);
     CHECK_EQ(weft_runtime_create(NULL, NULL), -EINVAL);
     CHECK_EQ(weft_runtime_run(NULL, fixture_fiber(fixture_nothing, NULL), NULL), -EINVAL);
