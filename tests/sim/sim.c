@@ -7,6 +7,7 @@
  *     tools/bazel run //tests/sim:sim -- --hashes                                what scenarios shall have as `pinned`
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,8 @@ struct arguments {
     uint64_t job;  /* which of them this is */
 };
 
-static const struct scenario *playing;
+static const struct scenario *playing; /* NULL: none yet */
+static uint64_t playing_seed;
 
 /* ---- trials ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -115,6 +117,7 @@ static struct trial play(const struct scenario *scenario, uint64_t seed, bool is
     struct trial trial = {.seed = seed, .random = seed * 2 + 1, .is_traced = is_traced};
     int64_t live = oom_live();
     playing = scenario;
+    playing_seed = seed;
     scenario->play(&trial);
     EXPECT_EQ(&trial, registry_count(), 0);
     EXPECT_EQ(&trial, loop_live_count(), 0);
@@ -122,6 +125,50 @@ static struct trial play(const struct scenario *scenario, uint64_t seed, bool is
     EXPECT_EQ(&trial, jobs_live_count(), 0);
     EXPECT_EQ(&trial, oom_live(), live);
     return trial;
+}
+
+/* ---- ends that no check has chosen -------------------------------------------------------------------------------------------------- */
+
+/* From a signal handler, wherever the program was: nothing but a write. */
+static void print_playing(void)
+{
+    char text[256];
+    if (playing == NULL)
+        return;
+    int len = snprintf(text, sizeof(text),
+                       "\nFAIL %s, seed %" PRIu64 ": the program has died in it\n"
+                       "  again: tools/bazel run //tests/sim:sim -- --scenario=%s --seed=%" PRIu64 " --trace\n",
+                       playing->name, playing_seed, playing->name, playing_seed);
+    (void)!write(STDOUT_FILENO, text, (size_t)len);
+    playing = NULL;
+}
+
+static const int deaths[] = {SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTERM}; /* the last when it takes too long */
+
+enum { DEATHS = sizeof(deaths) / sizeof(deaths[0]) };
+
+static struct sigaction before_deaths[DEATHS];
+
+/* Then it is the turn of whoever was there before, a sanitizer or the default: a fault comes again, and so does an abort. */
+static void die(int number)
+{
+    print_playing();
+    for (int i = 0; i < DEATHS; i++)
+        (void)sigaction(deaths[i], &before_deaths[i], NULL);
+    if (number == SIGTERM)
+        (void)raise(number);
+}
+
+/* Of a sanitizer, where there is one: it ends the program without a signal. */
+extern void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
+
+static void watch_deaths(void)
+{
+    struct sigaction action = {.sa_handler = die, .sa_flags = SA_ONSTACK};
+    for (int i = 0; i < DEATHS; i++)
+        (void)sigaction(deaths[i], &action, &before_deaths[i]);
+    if (__sanitizer_set_death_callback != NULL)
+        __sanitizer_set_death_callback(print_playing);
 }
 
 /* ---- many of them ----------------------------------------------------------------------------------------------------------------- */
@@ -152,7 +199,7 @@ static uint64_t seed_count(const struct scenario *scenario, const struct argumen
 {
     uint64_t count = (uint64_t)scenario->seeds * SEEDS_PERCENT / 100;
     if (arguments->seeds != 0)
-        count = arguments->scenario != NULL ? arguments->seeds : arguments->seeds * scenario->seeds / test_seeds();
+        count = arguments->scenario != NULL ? arguments->seeds : (arguments->seeds * scenario->seeds + test_seeds() - 1) / test_seeds();
     return count == 0 ? 1 : count;
 }
 
@@ -287,6 +334,7 @@ static int play_all(const struct arguments *arguments)
 {
     int passed = 0;
     uint64_t seeds = 0;
+    watch_deaths();
     warm_up();
     for (size_t i = 0; i < SCENARIO_COUNT; i++) {
         if (arguments->scenario != NULL && strcmp(arguments->scenario, scenarios[i]->name) != 0)
