@@ -88,6 +88,8 @@ extern uint32_t weft_atomic_fence_word; /* TSan models no fence; a read-modify-w
 #define weft_atomic_pause() __builtin_ia32_pause()
 #elif defined(__aarch64__)
 #define weft_atomic_pause() __asm__ __volatile__("yield")
+#elif defined(__riscv)
+#define weft_atomic_pause() __asm__ __volatile__(".insn i 0x0f, 0, x0, x0, 0x010") /* `pause`, which older assemblers do not know */
 #else
 #define weft_atomic_pause() ((void)0)
 #endif

@@ -1,7 +1,8 @@
 /*
  * Trylock: a lock that nobody waits for: who does not get it does something else. Concurrencykit's fetch-and-store spinlock.
  *
- * ThreadSanitizer and the model checker cannot see into its assembly; for them the same protocol stands here in our own atomics.
+ * ThreadSanitizer and the model checker cannot see into its assembly, and not every machine has it (WEFT_WITHOUT_CK): for them the same
+ * protocol stands here in our own atomics.
  */
 #ifndef LIB_LOCKFREE_TRYLOCK_H
 #define LIB_LOCKFREE_TRYLOCK_H
@@ -11,7 +12,7 @@
 
 #include "weft/atomic.h"
 
-#if defined(WEFT_ATOMIC_TSAN) || defined(WEFT_ATOMIC_MODEL)
+#if defined(WEFT_ATOMIC_TSAN) || defined(WEFT_ATOMIC_MODEL) || defined(WEFT_WITHOUT_CK)
 
 struct trylock {
     uint32_t is_held;

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support/sanitizer.h"
+
 static struct plain_test *first;
 static struct plain_test **last = &first;
 
@@ -39,9 +41,12 @@ static void run_here(const struct plain_test *test)
         options->fini();
 }
 
+/* Under an emulator everything takes as many times longer. */
+enum { TIMEOUT_SCALE = TEST_EMULATED ? 10 : 1 };
+
 static void run_child(const struct plain_test *test)
 {
-    double seconds = test->options.timeout;
+    double seconds = test->options.timeout * TIMEOUT_SCALE;
     struct itimerval timer = {.it_value = {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
     if (seconds > 0)
         setitimer(ITIMER_REAL, &timer, NULL);
@@ -53,7 +58,7 @@ static void report(const struct plain_test *test, int status)
 {
     fprintf(stderr, "[FAIL] %s/%s: ", test->suite, test->name);
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        fprintf(stderr, "timed out after %g s\n", test->options.timeout);
+        fprintf(stderr, "timed out after %g s\n", test->options.timeout * TIMEOUT_SCALE);
     else if (WIFSIGNALED(status))
         fprintf(stderr, "killed by %s\n", strsignal(WTERMSIG(status)));
     else

@@ -206,6 +206,60 @@ static bool registers_survive(struct fiber_context *from, struct fiber_context *
     return true;
 }
 
+#elif defined(__riscv)
+
+/* s0 to s11, and the doubles fs0 to fs11 with the same numbers in them. */
+static bool registers_survive(struct fiber_context *from, struct fiber_context *to, uint64_t seed)
+{
+    uint64_t kept[24];
+    register void *a0 __asm__("a0") = &from->sp;
+    register void *a1 __asm__("a1") = to->sp;
+    register uint64_t a2 __asm__("a2") = seed;
+    register uint64_t *a3 __asm__("a3") = kept;
+    __asm__ volatile("addi sp, sp, -16\n\t"
+                     "sd s0, 0(sp)\n\t" /* may be the frame pointer, which no list of registers may name */
+                     "sd a3, 8(sp)\n\t"
+                     "mv s0, a2\n\t"
+                     "addi s1, a2, 1\n\taddi s2, a2, 2\n\t"
+                     "addi s3, a2, 3\n\taddi s4, a2, 4\n\t"
+                     "addi s5, a2, 5\n\taddi s6, a2, 6\n\t"
+                     "addi s7, a2, 7\n\taddi s8, a2, 8\n\t"
+                     "addi s9, a2, 9\n\taddi s10, a2, 10\n\t"
+                     "addi s11, a2, 11\n\t"
+                     "fmv.d.x fs0, s0\n\tfmv.d.x fs1, s1\n\t"
+                     "fmv.d.x fs2, s2\n\tfmv.d.x fs3, s3\n\t"
+                     "fmv.d.x fs4, s4\n\tfmv.d.x fs5, s5\n\t"
+                     "fmv.d.x fs6, s6\n\tfmv.d.x fs7, s7\n\t"
+                     "fmv.d.x fs8, s8\n\tfmv.d.x fs9, s9\n\t"
+                     "fmv.d.x fs10, s10\n\tfmv.d.x fs11, s11\n\t"
+                     "call fiber_frame_switch\n\t"
+                     "ld a3, 8(sp)\n\t"
+                     "sd s0, 0(a3)\n\tsd s1, 8(a3)\n\t"
+                     "sd s2, 16(a3)\n\tsd s3, 24(a3)\n\t"
+                     "sd s4, 32(a3)\n\tsd s5, 40(a3)\n\t"
+                     "sd s6, 48(a3)\n\tsd s7, 56(a3)\n\t"
+                     "sd s8, 64(a3)\n\tsd s9, 72(a3)\n\t"
+                     "sd s10, 80(a3)\n\tsd s11, 88(a3)\n\t"
+                     "fsd fs0, 96(a3)\n\tfsd fs1, 104(a3)\n\t"
+                     "fsd fs2, 112(a3)\n\tfsd fs3, 120(a3)\n\t"
+                     "fsd fs4, 128(a3)\n\tfsd fs5, 136(a3)\n\t"
+                     "fsd fs6, 144(a3)\n\tfsd fs7, 152(a3)\n\t"
+                     "fsd fs8, 160(a3)\n\tfsd fs9, 168(a3)\n\t"
+                     "fsd fs10, 176(a3)\n\tfsd fs11, 184(a3)\n\t"
+                     "ld s0, 0(sp)\n\t"
+                     "addi sp, sp, 16\n\t"
+                     : "+r"(a0), "+r"(a1), "+r"(a2), "+r"(a3)
+                     :
+                     : "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a4", "a5", "a6", "a7", "s1", "s2", "s3", "s4", "s5", "s6", "s7",
+                       "s8", "s9", "s10", "s11", "ft0", "ft1", "ft2", "ft3", "ft4", "ft5", "ft6", "ft7", "ft8", "ft9", "ft10", "ft11",
+                       "fa0", "fa1", "fa2", "fa3", "fa4", "fa5", "fa6", "fa7", "fs0", "fs1", "fs2", "fs3", "fs4", "fs5", "fs6", "fs7",
+                       "fs8", "fs9", "fs10", "fs11", "memory");
+    for (uint64_t i = 0; i < 24; i++)
+        if (kept[i] != seed + i % 12)
+            return false;
+    return true;
+}
+
 #endif
 
 static void spoil_registers(struct runner *runner)
