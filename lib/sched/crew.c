@@ -5,6 +5,7 @@
  */
 #include "lib/sched/crew.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
@@ -237,7 +238,8 @@ static bool steal_from(struct worker *worker, struct worker *victim)
 bool crew_steal(struct worker *worker)
 {
     struct crew *crew = worker->crew;
-    if (worker->taken != NULL || crew_refill(worker))
+    assert(worker->taken == NULL);
+    if (crew_refill(worker))
         return true;
     uint32_t first = worker->steal_first;
     worker->steal_first = UINT32_MAX;

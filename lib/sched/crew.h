@@ -130,7 +130,7 @@ bool crew_search_begin(struct worker *worker);
 /*
  * Look once at the injector and at every other worker. What is found is in the worker's ring, or is the next work that it runs.
  *
- * thread:  the worker's, between begin and end
+ * thread:  the worker's, between begin and end, when it has nothing to run
  */
 bool crew_steal(struct worker *worker);
 

@@ -17,6 +17,7 @@
  */
 #include "lib/task/future.h"
 
+#include <assert.h>
 #include <errno.h>
 
 #include "lib/base/context.h"
@@ -257,8 +258,8 @@ void weft_future_fini(struct weft_future *future)
         report_end(future, "task was destroyed but it is pending");
     for (struct waiter *waiter = newest_waiter(future->state), *older; waiter != NULL; waiter = older) {
         older = waiter->older;
-        if (waiter->is_callback)
-            future_drop_callback(waiter);
+        assert(waiter->is_callback); /* who waits otherwise keeps the future alive as long */
+        future_drop_callback(waiter);
     }
     weft_context_unref(future->context);
     weft_loop_unref(future->loop);
