@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "tests/sim/ledger.h"
 #include "tests/sim/scenario.h"
-#include "tests/support/oom.h"
 #include "weft/fiber.h"
 #include "weft/loop.h"
 #include "weft/runtime.h"
@@ -115,7 +115,7 @@ static void start(struct world *world, weft_fiber_fn *fn, uint32_t number)
 static void hour(void *arg)
 {
     struct world *world = arg;
-    int64_t live = oom_live();
+    int64_t live = ledger_live();
     if (world->hours++ == 1)
         world->live_first = live;
     if (world->hours > 1)

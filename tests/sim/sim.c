@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/sim/ledger.h"
 #include "tests/sim/scenario.h"
-#include "tests/support/oom.h"
 #include "weft/fiber.h"
 #include "weft/runtime.h"
 
@@ -115,7 +115,7 @@ bool trial_chance(struct trial *trial, unsigned permille)
 static struct trial play(const struct scenario *scenario, uint64_t seed, bool is_traced)
 {
     struct trial trial = {.seed = seed, .random = seed * 2 + 1, .is_traced = is_traced};
-    int64_t live = oom_live();
+    int64_t live = ledger_live();
     playing = scenario;
     playing_seed = seed;
     scenario->play(&trial);
@@ -123,7 +123,7 @@ static struct trial play(const struct scenario *scenario, uint64_t seed, bool is
     EXPECT_EQ(&trial, loop_live_count(), 0);
     EXPECT_EQ(&trial, fiber_room_count(), 0);
     EXPECT_EQ(&trial, jobs_live_count(), 0);
-    EXPECT_EQ(&trial, oom_live(), live);
+    EXPECT_EQ(&trial, ledger_live(), live);
     return trial;
 }
 
@@ -324,8 +324,7 @@ static int nothing(void *arg, void **result_out)
 static void warm_up(void)
 {
     struct weft_coro *coro;
-    oom_install();
-    if (weft_fiber_new(nothing, NULL, NULL, &coro) < 0 || weft_run(coro, NULL, NULL) < 0)
+    if (ledger_install() < 0 || weft_fiber_new(nothing, NULL, NULL, &coro) < 0 || weft_run(coro, NULL, NULL) < 0)
         abort();
 }
 
