@@ -23,7 +23,7 @@ NOT_UNDER_SANITIZERS = select({
     "//conditions:default": [],
 })
 
-def model_test(name, srcs, lib, size = "small", copts = [], deps = [], tags = [], **kwargs):
+def model_test(name, srcs, lib, size = "medium", copts = [], deps = [], tags = [], **kwargs):
     """A cc_test that searches models.
 
     Args:
