@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 3, on the cancellation of tasks (TASK-4 to TASK-12).
+ * The rules of the contract, on the cancellation of tasks (TASK-4 to TASK-12).
  */
 #include <string.h>
 

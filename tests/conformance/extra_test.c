@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 8: what weft promises beyond asyncio, as far as it concerns one loop and its neighbours.
+ * The rules of the contract: what weft promises beyond asyncio, as far as it concerns one loop and its neighbours.
  */
 #include <pthread.h>
 

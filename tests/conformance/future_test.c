@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 2: futures.
+ * The rules of the contract: futures.
  */
 #include "tests/conformance/actor.h"
 #include "tests/conformance/conformance.h"

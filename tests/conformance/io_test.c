@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, sections 1, 7 and 8, on when a loop looks at its files, and on what a cancelled operation says.
+ * The rules of the contract, on when a loop looks at its files, and on what a cancelled operation says.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 1: what a loop runs, when, and in which order.
+ * The rules of the contract: what a loop runs, when, and in which order.
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 4: what those who bring tasks of their own may register, enter and leave.
+ * The rules of the contract: what those who bring tasks of their own may register, enter and leave.
  */
 #include <pthread.h>
 

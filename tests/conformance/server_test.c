@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 6, on servers.
+ * The rules of the contract, on servers.
  */
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 3, on how tasks run and end; their cancellation has a file of its own.
+ * The rules of the contract, on how tasks run and end; their cancellation has a file of its own.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /*
- * The rules of SEMANTICS, section 6, on transports: what a protocol hears, in which order, and what writing does.
+ * The rules of the contract, on transports: what a protocol hears, in which order, and what writing does.
  */
 #include <stdlib.h>
 #include <string.h>

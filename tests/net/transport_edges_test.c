@@ -1,5 +1,5 @@
 /*
- * Transports at their edges: what outlives them, what they do when memory runs out, what they refuse. The rules of SEMANTICS are in
+ * Transports at their edges: what outlives them, what they do when memory runs out, what they refuse. The rules of the contract are in
  * transport_test.c.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * Shutdown: the order of its steps, what each does with what is left, and that it may stop anywhere (RELIABILITY 25 and 26).
+ * Shutdown: the order of its steps, what each does with what is left, and that it may stop anywhere.
  */
 #include "tests/runtime/fixture.h"
 #include "tests/support/wait.h"
