@@ -1,5 +1,5 @@
 /*
- * The rules of the contract, that speak of threads, contexts and the exception handler.
+ * The rules of the contract that speak of threads, contexts and the exception handler.
  */
 #include <pthread.h>
 #include <string.h>
