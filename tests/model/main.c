@@ -19,6 +19,7 @@ struct arguments {
     double seconds; /* for each model; 0: no limit */
     uint64_t seed;
     uint64_t factor; /* so many times the random runs */
+    int bound;       /* in place of each model's, if both are above 0 */
     bool lists_mutants;
     bool is_quick; /* models, no mutants */
     bool is_markdown;
@@ -30,6 +31,7 @@ static const char help[] = "  --model=NAME     this model only\n"
                            "  --no-mutants     models only\n"
                            "  --seed=N         of random runs; with --model, the one of a failure\n"
                            "  --factor=N       so many times the random runs\n"
+                           "  --bound=N        at most N - 1 preemptions and old values, where a model has such a bound\n"
                            "  --seconds=N      give up a model's search after that long\n"
                            "  --path=DIGITS    do one run again, as a failure prints it\n"
                            "  --markdown       the table of mutants, for README.md\n";
@@ -55,6 +57,8 @@ static bool parse_one(const char *argument, struct arguments *arguments)
         arguments->seed = strtoull(value, NULL, 10);
     else if ((value = value_of(argument, "--factor=")) != NULL)
         arguments->factor = strtoull(value, NULL, 10);
+    else if ((value = value_of(argument, "--bound=")) != NULL)
+        arguments->bound = atoi(value);
     else if (strcmp(argument, "--mutants") == 0)
         arguments->lists_mutants = true;
     else if (strcmp(argument, "--no-mutants") == 0)
@@ -64,6 +68,14 @@ static bool parse_one(const char *argument, struct arguments *arguments)
     else
         return false;
     return true;
+}
+
+static struct search_result search(const struct model *model, const struct arguments *arguments)
+{
+    struct model searched = *model;
+    if (arguments->bound > 0 && model->bound > 0)
+        searched.bound = arguments->bound;
+    return search_model(&searched, arguments->seconds, arguments->seed, arguments->factor);
 }
 
 /* ---- models -------------------------------------------------------------------------------------------------------------------------- */
@@ -84,7 +96,7 @@ static unsigned count_threads(const struct model *model)
 static bool run_model(const struct model *model, const struct arguments *arguments)
 {
     report_outcomes_reset();
-    struct search_result result = search_model(model, arguments->seconds, arguments->seed, arguments->factor);
+    struct search_result result = search(model, arguments);
     bool is_short = model->bound == 0 && !result.is_complete && result.end == RUN_PASSED && arguments->seconds == 0;
     printf("%s %s: %u threads, %" PRIu64 " runs, %s, %.2f s\n", result.end == RUN_FAILED || is_short ? "FAIL" : "ok  ", model->name,
            count_threads(model), result.runs - result.pruned,
@@ -117,7 +129,7 @@ static int run_broken(const struct model_suite *suite, const struct arguments *a
         const struct model *model = &suite->broken[i];
         if (!is_wanted(model, arguments))
             continue;
-        struct search_result result = search_model(model, arguments->seconds, arguments->seed, arguments->factor);
+        struct search_result result = search(model, arguments);
         bool is_found = result.end == RUN_FAILED;
         if (!arguments->is_markdown)
             printf("%s %s: %s\n", is_found ? "ok  " : "FAIL", model->name, is_found ? engine->failure : "must fail, and did not");
@@ -143,7 +155,7 @@ static const struct model *killer_of(const struct model_suite *suite, const stru
 {
     for (size_t i = 0; i < suite->model_count; i++) {
         const struct model *model = &suite->models[i];
-        if (is_wanted(model, arguments) && search_model(model, arguments->seconds, arguments->seed, arguments->factor).end == RUN_FAILED)
+        if (is_wanted(model, arguments) && search(model, arguments).end == RUN_FAILED)
             return model;
     }
     return NULL;
