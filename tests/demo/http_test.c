@@ -319,6 +319,21 @@ Test(http, stops_at_the_request_whose_reply_finds_no_room, .timeout = 5)
     wire_close(wire);
 }
 
+Test(http, reads_on_after_a_refusal_that_found_no_room, .timeout = 5)
+{
+    struct wire *wire = wire_open();
+    CHECK_EQ(weft_transport_set_write_buffer_limits(&wire->transport, 100, 0), 0);
+    wire->is_stuck = true;
+    CHECK_EQ(wire_feed(wire, PLAINTEXT "no request\r\n\r\n"), 0);
+    CHECK(!wire->is_reading);
+    wire_drain(wire); /* now the refusal is written, and waits too */
+    CHECK_EQ(wire_count(wire, "HTTP/1.1 400 Bad Request\r\n"), 1);
+    CHECK(wire->is_eof);
+    wire_drain(wire);
+    CHECK(wire->is_reading);
+    wire_close(wire);
+}
+
 Test(http, frees_what_waits_for_a_peer_that_is_gone, .timeout = 5)
 {
     struct wire *wire = wire_open();

@@ -20,8 +20,10 @@ static struct wire *feed_in_pieces(const struct fuzz *fuzz, size_t (*piece)(uint
         len = len < (size_t)(end - at) ? len : (size_t)(end - at);
         CHECK_EQ(wire_feed_bytes(wire, at, len), 0);
         at += len;
-        while (is_stuck && !wire->is_reading)
+        for (int drains = 0; is_stuck && !wire->is_reading && !wire->is_closed; drains++) {
+            CHECK(drains < REQUEST_MAX); /* each leaves at least one request less */
             wire_drain(wire);
+        }
     }
     return wire;
 }
@@ -49,7 +51,7 @@ static void check_same(const struct wire *one_way, struct wire *other)
     CHECK_STR(other->out, one_way->out);
     CHECK_EQ(other->is_closed, one_way->is_closed);
     CHECK_EQ(other->is_eof, one_way->is_eof);
-    CHECK_EQ(other->is_reading, one_way->is_reading);
+    CHECK(other->is_reading == one_way->is_reading || one_way->is_closed);
     CHECK_EQ(other->deadline_ns, one_way->deadline_ns);
     CHECK_EQ(other->shard.requests, one_way->shard.requests);
     wire_close(other);

@@ -41,8 +41,8 @@ static int http_resume_writing(struct weft_protocol *protocol)
 {
     struct connection *connection = connection_of(protocol);
     connection->flags &= ~CONNECTION_FULL;
-    if (connection->flags & CONNECTION_ENDED)
-        return 0;
+    if (connection->flags & CONNECTION_ENDED) /* while it was paused: what still comes is read, and not looked at */
+        return weft_transport_resume_reading(connection->transport);
     http_parser_pause(&connection->parser, 0);
     char *rest = connection->rest;
     connection->rest = NULL;
