@@ -8,7 +8,6 @@
 #include "lib/task/fiber.h"
 
 #include <errno.h>
-#include <pthread.h>
 
 #include "lib/base/thread.h"
 #include "lib/loop/loop.h"
@@ -32,10 +31,9 @@ struct fiber_room {
     struct loop_room_state state; /* first */
     struct stack_pool pool;
     struct fiber_context thread_context; /* of the thread that runs the loop */
-    pthread_t thread;
-    uint32_t overflow_epoch; /* for which the thread is covered */
-    bool has_thread;
-    bool is_closed; /* the loop is gone: stacks go back the remote way */
+    uint64_t thread;                     /* its number; 0: none yet */
+    uint32_t overflow_epoch;             /* for which the thread is covered */
+    bool is_closed;                      /* the loop is gone: stacks go back the remote way */
     struct fiber *current;
     uint32_t refs;
 };
@@ -144,18 +142,30 @@ static void fiber_main(void *arg)
     fiber_context_exit_to(fiber->caller);
 }
 
+/* A number that no thread has had before, as a pthread_t may. */
+THREAD_LOCAL_ACCESSOR static uint64_t thread_number(void)
+{
+    static uint64_t count;
+    static _Thread_local uint64_t number __attribute__((tls_model("initial-exec")));
+    thread_local_barrier();
+    if (number == 0)
+        number = weft_atomic_add_relaxed(&count, 1) + 1;
+    return number;
+}
+
 /* The context of the stack that this thread runs on, to come back to. */
 static struct fiber_context *context_here(struct fiber_room *room)
 {
     if (room->current != NULL)
         return &room->current->context;
-    uint32_t epoch = weft_atomic_load_relaxed(&overflow_epoch);
-    if (!room->has_thread || room->overflow_epoch != epoch || !pthread_equal(room->thread, pthread_self())) {
+    uint64_t thread = thread_number();
+    if (room->thread != thread || room->overflow_epoch != weft_atomic_load_relaxed(&overflow_epoch)) {
         fiber_context_init_thread(&room->thread_context);
+        /* Acquire: whether the handler is installed, by this install or a later one, which has an epoch of its own. Pairs with the release
+         * in install_all(). */
+        room->overflow_epoch = weft_atomic_load_acquire(&overflow_epoch);
         overflow_cover_thread();
-        room->thread = pthread_self();
-        room->overflow_epoch = epoch;
-        room->has_thread = true;
+        room->thread = thread;
     }
     return &room->thread_context;
 }

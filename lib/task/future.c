@@ -306,7 +306,7 @@ void weft_future_unpromise(struct weft_future *future)
 {
     if (future == NULL)
         return;
-    /* Acq_rel. Pairs with itself: the last one sees whether another has completed. */
+    /* Acq_rel. Pairs with itself: who completed before letting go has done so before the last one tries. */
     if (weft_atomic_sub_acq_rel(&future->promises, 1) == 1 && future_complete(future, FUTURE_FINISHED, WEFT_EBROKENPROMISE, NULL)) {
         struct weft_exception exception = {
             .size = sizeof(exception), .message = "a promise was broken", .status = WEFT_EBROKENPROMISE, .future = future};

@@ -31,11 +31,15 @@ enum { FRAME_GAP_BYTES = 512, NAME_BYTES_MAX = 64, LINE_BYTES = 320 };
 
 uint32_t overflow_epoch;
 
-/* One signal that is handled. `before` is written before the handler can be called. */
+/*
+ * One signal that is handled. `before` is written before the handler can be called; of two, in turn, so that a fault that is under way while
+ * the handler goes and comes again does not read what is being written.
+ */
 struct handled {
     int number;
-    bool is_ours; /* our handler is installed, or below somebody else's that would not be taken away */
-    struct sigaction before;
+    bool is_ours;    /* our handler is installed, or below somebody else's that would not be taken away */
+    uint32_t latest; /* atomic: which of them holds */
+    struct sigaction before[2];
 };
 
 static struct handled handled[] = {{.number = SIGSEGV}, {.number = SIGBUS}};
@@ -247,9 +251,11 @@ static void call(const struct sigaction *next, int number, siginfo_t *info, void
 
 static void hand_on(struct handled *each, siginfo_t *info, void *context)
 {
-    struct sigaction next = each->before;
-    bool is_default = (next.sa_flags & SA_SIGINFO) == 0 && next.sa_handler == SIG_DFL;
-    bool is_ignored = (next.sa_flags & SA_SIGINFO) == 0 && next.sa_handler == SIG_IGN;
+    /* Pairs with the release in install_one(). */
+    struct sigaction *before = &each->before[weft_atomic_load_acquire(&each->latest)];
+    struct sigaction next = *before;
+    bool is_default = next.sa_handler == SIG_DFL; /* with SA_SIGINFO too, as the kernel has it */
+    bool is_ignored = next.sa_handler == SIG_IGN;
     if (is_ignored && info->si_code <= 0)
         return;
     if (is_default || is_ignored) { /* a fault cannot be ignored: the kernel's own way with it is to end the process */
@@ -257,7 +263,7 @@ static void hand_on(struct handled *each, siginfo_t *info, void *context)
         return;
     }
     if ((next.sa_flags & (int)SA_RESETHAND) != 0)
-        each->before = (struct sigaction){.sa_handler = SIG_DFL};
+        *before = (struct sigaction){.sa_handler = SIG_DFL};
     call(&next, each->number, info, context);
 }
 
@@ -277,8 +283,11 @@ static int install_one(struct handled *each)
 {
     if (each->is_ours)
         return 0;
-    if (sigaction(each->number, NULL, &each->before) != 0)
+    uint32_t other = 1 - each->latest;
+    if (sigaction(each->number, NULL, &each->before[other]) != 0)
         return -errno;
+    /* Release: that one. Pairs with the acquire in hand_on(). */
+    weft_atomic_store_release(&each->latest, other);
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     if (sigaction(each->number, &action, NULL) != 0)
@@ -295,7 +304,7 @@ static void remove_one(struct handled *each)
         return;
     if ((present.sa_flags & SA_SIGINFO) == 0 || present.sa_sigaction != handle)
         return;
-    each->is_ours = sigaction(each->number, &each->before, NULL) != 0;
+    each->is_ours = sigaction(each->number, &each->before[each->latest], NULL) != 0;
 }
 
 static void remove_all(void)
@@ -326,7 +335,8 @@ static int install_all(void)
         return status;
     }
     weft_atomic_store_relaxed(&is_active, 1);
-    (void)weft_atomic_add_relaxed(&overflow_epoch, 1);
+    /* Release: is_active. Pairs with the acquire in context_here(). */
+    (void)weft_atomic_add_release(&overflow_epoch, 1);
     return 0;
 }
 

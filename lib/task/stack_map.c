@@ -36,7 +36,8 @@ static struct entry *claim(void)
 {
     for (uint32_t i = 0; i < ENTRIES_MAX; i++) {
         uintptr_t none = BASE_NONE;
-        if (weft_atomic_load_relaxed(&entries[i].base) != BASE_NONE || !weft_atomic_cas_relaxed(&entries[i].base, &none, BASE_CLAIMED))
+        /* Acquire: the words of who was here before are written. Pairs with the release in stack_map_remove(). */
+        if (weft_atomic_load_relaxed(&entries[i].base) != BASE_NONE || !weft_atomic_cas_acquire(&entries[i].base, &none, BASE_CLAIMED))
             continue;
         raise_end(i + 1);
         return &entries[i];
@@ -64,7 +65,8 @@ void stack_map_remove(const void *base)
     uint32_t end = weft_atomic_load_relaxed(&entry_end);
     for (uint32_t i = 0; i < end; i++)
         if (weft_atomic_load_relaxed(&entries[i].base) == (uintptr_t)base) {
-            weft_atomic_store_relaxed(&entries[i].base, BASE_NONE);
+            /* Release: what stack_map_add() wrote here. Pairs with the acquire in claim(). */
+            weft_atomic_store_release(&entries[i].base, BASE_NONE);
             return;
         }
 }

@@ -145,7 +145,8 @@ int weft_task_set_name(struct weft_task *task, const char *name)
     if (copy == NULL)
         return -ENOMEM;
     memcpy(copy, name, bytes);
-    weft_free(task->name);
-    task->name = copy;
+    char *before = task->name;
+    task->name = copy; /* first: a signal handler of this thread may tell the name of a task that runs off its stack */
+    weft_free(before);
     return 0;
 }

@@ -4,6 +4,7 @@
  * end it without a word of ours. How the handler shares the signals with others is in overflow_chain_test.c.
  */
 #include <alloca.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -425,6 +426,43 @@ static void lone_loop_child(void *arg)
 Test(overflow, on_a_loop_without_a_runtime_that_ran_before, .timeout = 60)
 {
     struct child_end end = child_run(lone_loop_child, NULL);
+    overflow_check_told(&end, 64 << 10);
+}
+
+/* Two threads one after the other, which have the same pthread_t as a rule. */
+struct one_of_two {
+    struct weft_loop *loop;
+    weft_fiber_fn *fn;
+};
+
+static void *run_one_of_two(void *arg)
+{
+    const struct one_of_two *one = arg;
+    struct weft_task *task;
+    CHILD_CHECK(weft_loop_create_fiber(one->loop, one->fn, NULL, &task) == 0);
+    CHILD_CHECK(weft_task_set_name(task, OVERFLOW_NAME) == 0);
+    CHILD_CHECK(weft_loop_run_until_complete(one->loop, &task->future, NULL) == 0);
+    weft_task_unref(task);
+    return NULL;
+}
+
+static void two_threads_child(void *arg)
+{
+    struct weft_loop *loop;
+    (void)arg;
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    CHILD_CHECK(weft_loop_new(NULL, 0, &loop) == 0);
+    for (int i = 0; i < 2; i++) {
+        struct one_of_two one = {loop, i == 0 ? overflow_nothing : recurse_shape};
+        pthread_t thread;
+        CHILD_CHECK(pthread_create(&thread, NULL, run_one_of_two, &one) == 0);
+        CHILD_CHECK(pthread_join(thread, NULL) == 0);
+    }
+}
+
+Test(overflow, in_a_thread_that_comes_after_one_that_is_known, .timeout = 60)
+{
+    struct child_end end = child_run(two_threads_child, NULL);
     overflow_check_told(&end, 64 << 10);
 }
 
