@@ -6,10 +6,10 @@
  */
 #include "lib/base/context.h"
 
-#include "lib/base/thread.h"
-
 #include <errno.h>
-#include <pthread.h>
+
+#include "lib/base/thread.h"
+#include "lib/base/thread_key.h"
 
 /* The static model: one instruction from the thread pointer, and no lazy allocation on first use. */
 static _Thread_local struct weft_context *context_slot __attribute__((tls_model("initial-exec")));
@@ -30,9 +30,7 @@ THREAD_LOCAL_ACCESSOR struct weft_context *context_swap_current(struct weft_cont
 
 /* -- the end of a thread that still has a context: only one that weft_context_var_set() made -- */
 
-static pthread_mutex_t context_key_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_key_t context_key;
-static bool context_key_is_made;
+static uint64_t context_key_made;
 
 static void context_thread_end(void *unused)
 {
@@ -40,23 +38,12 @@ static void context_thread_end(void *unused)
     weft_context_unref(context_swap_current(NULL));
 }
 
-/* Keys are scarce: one that could not be had is asked for again the next time. */
-static int context_key_make(void)
-{
-    pthread_mutex_lock(&context_key_lock);
-    int error = context_key_is_made ? 0 : pthread_key_create(&context_key, context_thread_end);
-    context_key_is_made = error == 0;
-    pthread_mutex_unlock(&context_key_lock);
-    return error;
-}
-
 /* Makes the thread let go of its context when it ends. Any value but NULL does that. */
 static int context_watch_thread(void)
 {
-    int error = context_key_make();
-    if (error == 0)
-        error = pthread_setspecific(context_key, &context_key);
-    return error == 0 ? 0 : -ENOMEM;
+    pthread_key_t key;
+    bool is_watched = thread_key_get(&context_key_made, context_thread_end, &key) && pthread_setspecific(key, &context_key_made) == 0;
+    return is_watched ? 0 : -ENOMEM;
 }
 
 /* -- running -- */

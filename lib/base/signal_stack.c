@@ -6,12 +6,13 @@
  */
 #include "lib/base/signal_stack.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "lib/base/thread_key.h"
 
 #if !defined(AT_MINSIGSTKSZ)
 #define AT_MINSIGSTKSZ 51 /* what the kernel stores of the registers; older kernels do not say */
@@ -28,9 +29,7 @@ struct signal_stack {
     stack_t before;
 };
 
-static pthread_key_t key;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
-static bool has_key;
+static uint64_t key_made;
 static char somebody_elses; /* the value of a thread that had one */
 
 static size_t frame_bytes(void)
@@ -53,11 +52,6 @@ static void take_back(void *value)
     (void)munmap(self->mapping, self->mapping_bytes);
 }
 
-static void make_key(void)
-{
-    has_key = pthread_key_create(&key, take_back) == 0;
-}
-
 /* Room for the stack, its guard below and its record above. */
 static struct signal_stack *map_stack(void)
 {
@@ -76,7 +70,7 @@ static struct signal_stack *map_stack(void)
     return self;
 }
 
-static bool give_stack(void)
+static bool give_stack(pthread_key_t key)
 {
     struct signal_stack *self = map_stack();
     if (self == NULL)
@@ -92,8 +86,8 @@ static bool give_stack(void)
 
 bool signal_stack_ensure(void)
 {
-    (void)pthread_once(&key_once, make_key);
-    if (!has_key)
+    pthread_key_t key;
+    if (!thread_key_get(&key_made, take_back, &key))
         return false;
     if (pthread_getspecific(key) != NULL)
         return true;
@@ -102,5 +96,5 @@ bool signal_stack_ensure(void)
         return false;
     if ((present.ss_flags & SS_DISABLE) == 0 && present.ss_size >= frame_bytes() + ENOUGH_BYTES)
         return pthread_setspecific(key, &somebody_elses) == 0;
-    return give_stack();
+    return give_stack(key);
 }
