@@ -126,7 +126,7 @@ typedef bool weft_sim_condition_fn(void *arg);
  *
  * thread:  the world's, outside of its loops; also within an event of weft_sim_call_later()
  * returns: 0 once the condition is true; -ETIMEDOUT; -EDEADLK without a limit if nothing can happen any more; WEFT_EOTHERLOOP;
- *          -ENOMEM; -EINVAL
+ *          WEFT_EFORKED in a child whose callback returns (weft/runtime.h); -ENOMEM; -EINVAL
  */
 int weft_sim_run(struct weft_sim *sim, weft_sim_condition_fn *condition, void *arg, int64_t limit_ns);
 

@@ -172,8 +172,6 @@ static int run_turn_end(struct weft_loop *loop)
 
 int loop_turn(struct weft_loop *loop, bool may_sleep)
 {
-    if (loop_is_forked(loop))
-        return WEFT_EFORKED; /* a callback has forked, and has returned in the child */
     worker_count(&loop->counters.turns, 1);
     int status = find_work(loop, may_sleep);
     if (status < 0)
@@ -184,6 +182,8 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
     if (status >= 0)
         status = worker_run_stealable(&loop->worker);
     int end_status = loop->turn_end.head == NULL ? 0 : run_turn_end(loop);
+    if (loop_is_forked(loop))
+        return WEFT_EFORKED; /* a callback has forked, and has returned in the child */
     return status < 0 ? status : end_status;
 }
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "lib/poll/sim.h"
+#include "lib/runtime/fork.h"
 #include "lib/runtime/runtime.h"
 #include "lib/runtime/sim_drive.h"
 #include "weft/memory.h"
@@ -104,6 +105,8 @@ static int is_over(void *arg)
 {
     const struct waiting *waiting = arg;
     struct weft_runtime *runtime = waiting->runtime;
+    if (runtime_is_forked(runtime))
+        return WEFT_EFORKED;
     if (waiting->is_true(runtime))
         return 1;
     if (!sim_host_is_up(runtime->host, runtime->boot_count))

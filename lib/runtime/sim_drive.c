@@ -88,7 +88,7 @@ static void shuffle(struct sim_drive *drive)
 static bool is_awake(const struct sim_drive *drive, const struct runtime_loop *each)
 {
     const struct weft_runtime *runtime = each->runtime;
-    return each->is_entered && sim_host_is_up(runtime->host, runtime->boot_count) &&
+    return each->is_entered && !loop_is_forked(each->loop) && sim_host_is_up(runtime->host, runtime->boot_count) &&
            sim_host_paused_until(runtime->host) <= sim_world_now(drive->world) &&
            (runtime_is_shutting(runtime) || weft_atomic_load_relaxed(&runtime->left_status) == 0);
 }
@@ -114,7 +114,7 @@ static int turn(struct sim_drive *drive, struct runtime_loop *each)
     worker_set_current(NULL);
     if (!runtime->owns_world)
         (void)weft_sim_host_enter(before);
-    if (!runtime_is_shutting(runtime))
+    if (!runtime_is_shutting(runtime) || status == WEFT_EFORKED)
         return status < 0 ? status : loop->is_stopping ? WEFT_ESTOPPED : 0;
     loop->is_stopping = false;
     return 0;
@@ -123,6 +123,7 @@ static int turn(struct sim_drive *drive, struct runtime_loop *each)
 struct round {
     uint64_t works; /* that were run */
     uint32_t late;  /* loops that were passed over */
+    bool is_forked; /* something that ran has forked, and this is the child */
 };
 
 static void turn_or_not(struct sim_drive *drive, struct runtime_loop *each, struct round *round)
@@ -136,6 +137,7 @@ static void turn_or_not(struct sim_drive *drive, struct runtime_loop *each, stru
     int status = turn(drive, each);
     uint64_t works = loop->worker.run_count - before;
     round->works += works;
+    round->is_forked = round->is_forked || status == WEFT_EFORKED;
     sim_world_turned(drive->world, each->runtime->host, loop->index, works);
     if (status != 0)
         runtime_left(each->runtime, status);
@@ -143,7 +145,7 @@ static void turn_or_not(struct sim_drive *drive, struct runtime_loop *each, stru
 
 static struct round run_round(struct sim_drive *drive)
 {
-    struct round round = {0, 0};
+    struct round round = {.works = 0};
     shuffle(drive);
     sim_world_round(drive->world);
     for (uint32_t i = 0; i < drive->loop_count; i++)
@@ -204,6 +206,8 @@ int sim_drive_run(struct sim_drive *drive, sim_drive_condition_fn *condition, vo
         if (sim_world_call(drive->world))
             continue;
         struct round round = run_round(drive);
+        if (round.is_forked)
+            return WEFT_EFORKED;
         bool is_busy = round.works > 0 || has_work(drive);
         busy_rounds = is_busy ? busy_rounds + 1 : 0;
         if (round.late > 0 || (is_busy && busy_rounds < BUSY_ROUNDS_MAX))
