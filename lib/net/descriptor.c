@@ -73,6 +73,8 @@ int descriptor_listen(struct weft_loop *loop, int fd, int backlog)
     const struct weft_poller_sockets *sockets = loop_sockets(loop);
     if (sockets_have(sockets, listen))
         return sockets->listen(loop->poller, fd, backlog);
+    if (fd >= WEFT_FD_VIRTUAL)
+        return 0; /* whoever made it has seen to that */
     return listen(fd, backlog) < 0 ? -errno : 0;
 }
 

@@ -176,10 +176,14 @@ void listener_pause(struct listener *listener)
         (void)loop_cancel(listener_loop(listener), &listener->accepting);
 }
 
-/* Nobody waits any more, or there is nothing to take him with. Whatever else accept says is of a connection that is gone. */
+/*
+ * Nobody waits any more, there is nothing to take him with, or the socket has been closed or shut down past us. Whatever else accept says is
+ * of a connection that is gone.
+ */
 static bool is_end_of_backlog(int error)
 {
-    return error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    bool is_over = error == EBADF || error == ENOTSOCK || error == EINVAL;
+    return is_over || error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 /* Past the operation, which ends only with the next poll; whoever calls wait_closed now shall count these. */
@@ -187,7 +191,7 @@ static void drain_backlog(struct listener *listener)
 {
     if (!listener->is_listening || weft_file_is_virtual(&listener->file) || weft_loop_is_closed(listener_loop(listener)))
         return;
-    for (int i = 0; i <= listener->backlog && server_has_room(listener->server); i++) {
+    for (int64_t i = 0; i <= listener->backlog && server_has_room(listener->server); i++) {
         int fd = accept4(listener->file.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && is_end_of_backlog(errno))
             return;
