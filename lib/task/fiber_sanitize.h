@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(WEFT_ATOMIC_MODEL)
+/* The model checker takes the place of a sanitizer, and has stacks of its own. */
+#elif defined(__SANITIZE_ADDRESS__)
 #define FIBER_ASAN 1
 #elif defined(__SANITIZE_THREAD__)
 #define FIBER_TSAN 1

@@ -24,6 +24,7 @@ def weft_test(name, srcs, deps = [], data = [], size = "small", tags = [], copts
         tags = tags,
         deps = deps + [
             "//include/weft:headers",
+            "//tests/support:sanitizer",
             "//tests/support:test",
             "//tests/support:wait",
         ],
