@@ -14,8 +14,8 @@ HERE = os.path.join(ROOT, "tests", "faults")
 CANNOT_FAIL = {
     "computes, and asks nobody": """
         __assert_fail __errno_location __popcountdi2 __tls_get_addr htonl htons in6addr_loopback ntohl ntohs pthread_equal __sched_cpucount __stack_chk_fail abort bcmp isoc99_sscanf isoc23_sscanf isoc23_strtoul memchr memcmp
-        memcpy memmem memmove memset pthread_self qsort sigaddset sigdelset sigemptyset sigfillset sigismember snprintf strchr strcmp strcpy
-        strcspn strerrordesc_np strerrorname_np strlen strncmp strnlen strrchr strtoul inet_pton __cpu_model __cpu_indicator_init
+        memcpy memmem memmove memset pthread_key_delete pthread_self qsort sigaddset sigdelset sigemptyset sigfillset sigismember snprintf strchr strcmp strcpy
+        strcspn strerrordesc_np strerrorname_np strlen strncmp strnlen strrchr strspn strtoul inet_pton __cpu_model __cpu_indicator_init
         cpu_features getauxval""",
     "memory: tests/api/oom_test.c and its like let each allocation fail": "aligned_alloc calloc free malloc posix_memalign realloc",
     "gives back what was had": "fclose freeaddrinfo pthread_attr_destroy pthread_cond_destroy pthread_condattr_destroy pthread_mutex_destroy",

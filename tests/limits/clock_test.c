@@ -67,10 +67,13 @@ static void check_waited(uint64_t start_ns)
     CHILD_CHECK(waited_ns >= WAIT_NS && waited_ns < UINT64_C(1000000000) * LATE_S);
 }
 
+enum { STAY_QUEUED, STAY_BEGUN, STAY_OVER };
+
 static int stay_in_executor(void *arg, void **result_out)
 {
     (void)result_out;
-    while (weft_atomic_load_relaxed((uint32_t *)arg) == 0)
+    weft_atomic_store_relaxed((uint32_t *)arg, STAY_BEGUN);
+    while (weft_atomic_load_relaxed((uint32_t *)arg) != STAY_OVER)
         (void)usleep(100);
     return 0;
 }
@@ -96,16 +99,18 @@ static void wait_in_thread(const struct scene *scene)
 {
     struct weft_future *future;
     struct weft_executor *executor;
-    uint32_t may_end = 0;
+    uint32_t stay = STAY_QUEUED;
     CHILD_CHECK(weft_executor_create(NULL, &executor) == 0);
-    CHILD_CHECK(weft_executor_submit(executor, scene_loop(scene), stay_in_executor, &may_end, &future) == 0);
+    CHILD_CHECK(weft_executor_submit(executor, scene_loop(scene), stay_in_executor, &stay, &future) == 0);
+    while (weft_atomic_load_relaxed(&stay) != STAY_BEGUN)
+        (void)usleep(100);
     uint64_t start_ns = real_ns();
     CHILD_CHECK(weft_future_wait(future, WAIT_NS, NULL) == -ETIMEDOUT);
     check_waited(start_ns);
     start_ns = real_ns();
     CHILD_CHECK(weft_executor_shutdown(executor, WAIT_NS) == -ETIMEDOUT);
     check_waited(start_ns);
-    weft_atomic_store_relaxed(&may_end, 1);
+    weft_atomic_store_relaxed(&stay, STAY_OVER);
     CHILD_CHECK(weft_future_wait(future, -1, NULL) == 0);
     weft_future_unref(future);
     CHILD_CHECK(weft_executor_shutdown(executor, -1) == 0);

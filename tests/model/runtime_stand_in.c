@@ -342,6 +342,11 @@ void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, vo
     (void)loop, (void)fn, (void)arg;
 }
 
+void registry_each_in_order(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
+{
+    registry_each(loop, fn, arg);
+}
+
 void runtime_sigint_install(struct weft_runtime *of)
 {
     (void)of;
