@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "lib/base/thread.h"
 #include "lib/task/coro_task.h"
 #include "weft/status.h"
 
@@ -102,6 +103,43 @@ static struct coro_task *coro_task_of(struct weft_future *future)
 }
 
 /*
+ * A request of this thread's that is with a future of another kind now, in the name of the task that waits for it. Such a future may pass it
+ * on by itself: a gathering to its children, and so to whoever waits for that very gathering.
+ */
+struct errand {
+    const struct coro_task *task;
+    const struct errand *outer;
+};
+
+static _Thread_local const struct errand *errands __attribute__((tls_model("initial-exec")));
+
+/* Make `errand` the newest, and tell which one was. */
+THREAD_LOCAL_ACCESSOR static const struct errand *errand_swap(const struct errand *errand)
+{
+    thread_local_barrier();
+    const struct errand *before = errands;
+    errands = errand;
+    return before;
+}
+
+/* Cancel `future`, which is no task of ours, for `task`. */
+static enum cancel_step cancel_other(struct coro_task *task, struct weft_future *future, const char *message)
+{
+    struct errand errand = {task, NULL};
+    errand.outer = errand_swap(&errand);
+    const struct errand *same = errand.outer;
+    while (same != NULL && same->task != task)
+        same = same->outer;
+    enum cancel_step step = CANCEL_TAKEN;
+    if (same != NULL)
+        cancel_in_ring(task, message);
+    else
+        step = weft_future_cancel(future, message) ? CANCEL_TAKEN : CANCEL_REFUSED;
+    (void)errand_swap(errand.outer);
+    return step;
+}
+
+/*
  * Tasks that wait for tasks are walked down in a loop, however many they are. A task has taken the request as soon as the next one has begun
  * to, so only the last two matter. `mark` is the task met 2^n steps ago (R. P. Brent, An improved Monte Carlo factorization algorithm, 1980):
  * meeting it again is a ring.
@@ -122,7 +160,7 @@ void task_cancel_onward(struct coro_task *task, const char *message, struct weft
         if (inner != NULL)
             step = cancel_begin(inner, message, &next);
         else
-            step = weft_future_cancel(future, message) ? CANCEL_TAKEN : CANCEL_REFUSED;
+            step = cancel_other(task, future, message);
         if (step == CANCEL_REFUSED) {
             step = cancel_refused(task, future, message, &next);
             weft_future_unref(future);

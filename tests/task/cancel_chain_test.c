@@ -2,9 +2,11 @@
  * A cancellation goes down a chain of tasks that wait for each other: however long the chain, on however small a stack, and also where
  * the chain bites its own tail, which no task in it would otherwise leave alive.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "tests/task/scene.h"
+#include "weft/gather.h"
 #include "weft/step.h"
 
 enum { LINKS = TEST_IS_SLOW ? 5000 : 50000 };
@@ -76,8 +78,24 @@ static int wait_in_circle(void *arg, void **result_out)
     return status;
 }
 
-/* `tail` tasks that lead into a circle of `count`; the first of all is cancelled. */
-static void cancel_into_circle(int tail, int count)
+/* The same, through a gathering of the next one and of a future that nobody completes. */
+static int gather_in_circle(void *arg, void **result_out)
+{
+    struct circle *circle = arg;
+    struct weft_loop *loop = weft_get_running_loop();
+    CHECK_EQ(weft_yield(), 0);
+    struct weft_future *other = scene_future(loop), *children[] = {&circle->next->future, other}, *all;
+    CHECK_EQ(weft_gather(loop, children, 2, 0, &all), 0);
+    int status = weft_await(all, result_out);
+    CHECK(weft_future_cancelled(other));
+    weft_future_unref(other);
+    weft_future_unref(all);
+    ended++;
+    return status;
+}
+
+/* `tail` tasks that lead into a circle of `count`, each waiting by `fn`; the first of all is cancelled. */
+static void cancel_into_circle(weft_fiber_fn *fn, int tail, int count)
 {
     struct weft_loop *loop = scene_sim_loop();
     struct circle circles[16];
@@ -85,7 +103,7 @@ static void cancel_into_circle(int tail, int count)
     CHECK(tail + count <= 16);
     ended = 0;
     for (int i = 0; i < tail + count; i++)
-        tasks[i] = scene_spawn(loop, wait_in_circle, &circles[i]);
+        tasks[i] = scene_spawn(loop, fn, &circles[i]);
     for (int i = 0; i < tail + count; i++)
         circles[i].next = tasks[i + 1 < tail + count ? i + 1 : tail];
     scene_turn(loop);
@@ -99,19 +117,29 @@ static void cancel_into_circle(int tail, int count)
         weft_task_unref(tasks[i]);
     }
     scene_drop(loop);
-    CHECK_EQ(scene_reports(), 0);
+    bool is_left = fn == gather_in_circle; /* one is left by who waited for it, and so nobody asks what it came to */
+    CHECK_EQ(scene_reports(), is_left);
+    CHECK(!is_left || scene_report_status() == -ECANCELED);
 }
 
 Test(cancel_chain, that_is_a_circle_is_broken, .timeout = 5)
 {
-    cancel_into_circle(0, 2);
-    cancel_into_circle(0, 3);
-    cancel_into_circle(0, 16);
+    cancel_into_circle(wait_in_circle, 0, 2);
+    cancel_into_circle(wait_in_circle, 0, 3);
+    cancel_into_circle(wait_in_circle, 0, 16);
 }
 
 Test(cancel_chain, that_leads_into_a_circle_breaks_it, .timeout = 5)
 {
-    cancel_into_circle(1, 2);
-    cancel_into_circle(3, 5);
-    cancel_into_circle(13, 3);
+    cancel_into_circle(wait_in_circle, 1, 2);
+    cancel_into_circle(wait_in_circle, 3, 5);
+    cancel_into_circle(wait_in_circle, 13, 3);
+}
+
+Test(cancel_chain, that_is_a_circle_of_gatherings_is_broken, .timeout = 5)
+{
+    cancel_into_circle(gather_in_circle, 0, 1); /* it waits for itself */
+    cancel_into_circle(gather_in_circle, 0, 2);
+    cancel_into_circle(gather_in_circle, 0, 16);
+    cancel_into_circle(gather_in_circle, 3, 5);
 }
