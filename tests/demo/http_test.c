@@ -147,6 +147,19 @@ Test(http, gives_a_request_that_is_not_complete_its_time, .timeout = 5)
     wire_close(wire);
 }
 
+Test(http, gives_a_request_that_begins_as_another_ends_its_own_time, .timeout = 5)
+{
+    struct wire *wire = wire_open();
+    CHECK_EQ(wire_feed(wire, PLAINTEXT "GET /pl"), 0);
+    wire->deadline_ns = 1;
+    CHECK_EQ(wire_feed(wire, "aintext HTTP/1.1\r\n\r\nGET /pl"), 0);
+    CHECK_EQ(wire->deadline_ns, HTTP_REQUEST_NS);
+    wire->deadline_ns = 1;
+    CHECK_EQ(wire_feed(wire, "aintext"), 0);
+    CHECK_EQ(wire->deadline_ns, 1);
+    wire_close(wire);
+}
+
 /* ---- how connections end ------------------------------------------------------------------------------------------------------- */
 
 Test(http, closes_after_the_reply_where_it_is_asked_to, .timeout = 5)

@@ -123,6 +123,7 @@ static int on_message_complete(struct http_parser *parser)
 {
     struct connection *connection = parser->data;
     connection->flags &= ~CONNECTION_REQUESTING;
+    connection->flags |= CONNECTION_ANSWERED;
     connection_answer(connection);
     if (connection->status < 0 || (connection->flags & (CONNECTION_FULL | CONNECTION_ENDED)))
         http_parser_pause(parser, 1);
@@ -164,9 +165,11 @@ static int connection_follow_deadline(struct connection *connection)
 {
     bool is_requesting = connection->flags & CONNECTION_REQUESTING;
     bool is_armed = connection->flags & CONNECTION_DEADLINE;
-    if (is_requesting == is_armed)
+    bool is_anothers = is_requesting && (connection->flags & CONNECTION_ANSWERED);
+    connection->flags &= ~CONNECTION_ANSWERED;
+    if (is_requesting == is_armed && !is_anothers)
         return 0;
-    connection->flags ^= CONNECTION_DEADLINE;
+    connection->flags = (connection->flags & ~CONNECTION_DEADLINE) | (is_requesting ? CONNECTION_DEADLINE : 0);
     return weft_transport_set_deadline(connection->transport, is_requesting ? HTTP_REQUEST_NS : 0);
 }
 

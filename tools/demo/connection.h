@@ -13,10 +13,11 @@
 struct shard;
 struct weft_transport;
 
-#define CONNECTION_REQUESTING 1u /* from the first byte of a request to its last */
-#define CONNECTION_DEADLINE   2u /* the transport's deadline is armed; follows REQUESTING as each feed ends */
-#define CONNECTION_FULL       4u /* the peer does not take what is written; between pause_writing and resume_writing */
-#define CONNECTION_ENDED      8u /* the last reply is written; never cleared */
+#define CONNECTION_REQUESTING 1u  /* from the first byte of a request to its last */
+#define CONNECTION_DEADLINE   2u  /* the transport's deadline is armed; follows REQUESTING as each feed ends */
+#define CONNECTION_FULL       4u  /* the peer does not take what is written; between pause_writing and resume_writing */
+#define CONNECTION_ENDED      8u  /* the last reply is written; never cleared */
+#define CONNECTION_ANSWERED   16u /* a request has ended in this feed: the deadline that is armed was its own */
 
 struct connection {
     struct weft_protocol protocol;
