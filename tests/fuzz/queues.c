@@ -27,12 +27,13 @@ static size_t model_count(const struct model *model)
 
 static void model_push(struct model *model, struct weft_work *work)
 {
-    model->works[model->last++] = work;
+    CHECK(model_count(model) < WORKS);
+    model->works[model->last++ % WORKS] = work;
 }
 
 static struct weft_work *model_pop(struct model *model)
 {
-    return model_count(model) == 0 ? NULL : model->works[model->first++];
+    return model_count(model) == 0 ? NULL : model->works[model->first++ % WORKS];
 }
 
 /* A chain of up to `max` new works: how many; the last ones of the store make it shorter. */
