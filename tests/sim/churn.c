@@ -443,7 +443,7 @@ static void play_memory(struct trial *trial)
 const struct scenario scenario_churn = {
     .name = "churn",
     .about = "protocols whose connections are closed, aborted, paused and reset at random",
-    .seeds = 700,
+    .seeds = 600,
     .play = play_churn,
     .pinned = {UINT64_C(0x4de2b52ff8c37d51), UINT64_C(0x5d7c191fadc5383c)},
 };
@@ -451,7 +451,7 @@ const struct scenario scenario_churn = {
 const struct scenario scenario_memory = {
     .name = "memory",
     .about = "the same, while allocations fail",
-    .seeds = 1100,
+    .seeds = 950,
     .play = play_memory,
     .pinned = {UINT64_C(0xda7b899b249b6167), UINT64_C(0x2ea59505f389a2b2)},
 };

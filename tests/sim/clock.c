@@ -230,7 +230,7 @@ static void play(struct trial *trial)
 const struct scenario scenario_clock = {
     .name = "clock",
     .about = "timers and sleeps while machines sleep, stop, and are set to other times of day",
-    .seeds = 3200,
+    .seeds = 3600,
     .play = play,
     .pinned = {UINT64_C(0x97177184bbfec08f), UINT64_C(0x35534e86fa7fd0a0)},
 };

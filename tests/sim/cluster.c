@@ -437,7 +437,7 @@ static void play(struct trial *trial)
 const struct scenario scenario_cluster = {
     .name = "cluster",
     .about = "five hosts keep registers by majority, through cuts, losses, resets and crashes",
-    .seeds = 550,
+    .seeds = 450,
     .play = play,
     .pinned = {UINT64_C(0x739a30837c252d1d), UINT64_C(0x428b4091f7b588be)},
 };

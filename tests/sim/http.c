@@ -233,7 +233,7 @@ static void play(struct trial *trial)
 const struct scenario scenario_http = {
     .name = "http",
     .about = "the demo's web server, and clients in every bad weather",
-    .seeds = 650,
+    .seeds = 500,
     .play = play,
     .pinned = {UINT64_C(0x02c6c9a2da898969), UINT64_C(0x21b710718b20c3d3)},
 };

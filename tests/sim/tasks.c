@@ -281,7 +281,7 @@ static void play(struct trial *trial)
 const struct scenario scenario_tasks = {
     .name = "tasks",
     .about = "fibers, jobs, groups and the executor on four loops that steal, cancelled at random",
-    .seeds = 3900,
+    .seeds = 4000,
     .play = play,
     .pinned = {UINT64_C(0xfef5c47d48f22f7b), UINT64_C(0xa0589be2da5d4545)},
 };
