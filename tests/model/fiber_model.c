@@ -70,9 +70,12 @@ void stack_release(struct stack_pool *pool, struct stack *stack)
 }
 
 uint32_t overflow_epoch;
+static uint32_t is_installed; /* atomic */
+static bool is_covered;
 
 void overflow_cover_thread(void)
 {
+    is_covered = weft_atomic_load_relaxed(&is_installed) != 0;
 }
 
 int jobs_open(struct weft_loop *loop)
@@ -229,6 +232,33 @@ static void room_check(void)
     MODEL_CHECK(fini_count == 2 && fiber_room_count() == 0);
 }
 
+/* ---- its thread --------------------------------------------------------------------------------------------------------------------- */
+
+static struct model_token installed;
+
+static void install(void)
+{
+    weft_atomic_store_relaxed(&is_installed, 1);
+    (void)weft_atomic_add_release(&overflow_epoch, 1); /* as install_all() in lib/task/overflow.c */
+    model_signal(&installed);
+}
+
+static void send_before_and_after(void)
+{
+    struct weft_suspend suspend;
+    MODEL_CHECK(send_as(0, &suspend) == WEFT_CORO_YIELD);
+    model_wait(&installed);
+    MODEL_CHECK(send_as(0, &suspend) == WEFT_CORO_RETURN);
+    MODEL_CHECK(is_covered);
+    fiber->ops->close(fiber);
+}
+
+static void cover_check(void)
+{
+    end_room(0);
+    end_room(1);
+}
+
 /* ---- a future in its frame ------------------------------------------------------------------------------------------------------------ */
 
 static struct weft_future *in_frame;
@@ -303,6 +333,11 @@ static const struct model models[] = {
      .setup = room_setup,
      .threads = {begin_and_close, end_elsewhere},
      .check = room_check},
+    {.name = "cover",
+     .about = "a thread that runs a fiber beside an install is covered by the next run after it",
+     .setup = room_setup,
+     .threads = {send_before_and_after, install},
+     .check = cover_check},
     {.name = "frame",
      .about = "the frame that a future lives in is left when nobody has a reference, and after what they did",
      .setup = frame_setup,

@@ -12,10 +12,13 @@
 #include "lib/loop/loop.h"
 #include "lib/task/stack_map.h"
 #include "tests/model/checker.h"
+#include "weft/atomic.h"
 #include "weft/fiber.h"
 
-static void (*handler)(int number, siginfo_t *info, void *context);
-static unsigned lines, handed_on;
+typedef void handler_fn(int number, siginfo_t *info, void *context);
+
+static handler_fn *handler; /* atomic: ours for SIGSEGV, once it was installed */
+static unsigned lines, handed_on, stacks;
 static struct argument {
     unsigned tag;
 } argument;
@@ -26,15 +29,18 @@ static void before_us(int number)
     handed_on++;
 }
 
-/* Who handled it before us is the same each time, and is written once. */
+static struct sigaction present[2] = {{.sa_handler = before_us}, {.sa_handler = before_us}};
+
+/* Called under the lock. */
 int sigaction(int number, const struct sigaction *action, struct sigaction *before_out)
 {
-    (void)number;
-    static const struct sigaction before = {.sa_handler = before_us};
-    if (before_out != NULL && before_out->sa_handler != before_us)
-        *before_out = before;
-    if (action != NULL && handler == NULL)
-        handler = action->sa_sigaction;
+    if (before_out != NULL)
+        *before_out = present[number == SIGBUS];
+    if (action == NULL)
+        return 0;
+    present[number == SIGBUS] = *action;
+    if (number == SIGSEGV && action->sa_handler != before_us)
+        weft_atomic_store_release(&handler, action->sa_sigaction);
     return 0;
 }
 
@@ -59,6 +65,7 @@ bool stack_map_find(uintptr_t addr, struct stack_place *place_out)
 
 bool signal_stack_ensure(void)
 {
+    stacks++;
     return true;
 }
 
@@ -138,7 +145,36 @@ static void check_handed_on(void)
 static void fault(void)
 {
     siginfo_t info = {.si_code = SEGV_MAPERR};
-    handler(SIGSEGV, &info, NULL);
+    weft_atomic_load_acquire (&handler)(SIGSEGV, &info, NULL);
+}
+
+/* The very first install: a fault before it is not ours. */
+static void install_first(void)
+{
+    MODEL_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+}
+
+static unsigned handled_count;
+
+static void fault_if_handled(void)
+{
+    if (weft_atomic_load_acquire(&handler) == NULL)
+        return;
+    handled_count++;
+    fault();
+}
+
+static void check_first(void)
+{
+    MODEL_CHECK(handed_on == handled_count);
+}
+
+/* As context_here() in lib/task/fiber.c. */
+static void cover(void)
+{
+    uint32_t epoch = weft_atomic_load_acquire(&overflow_epoch);
+    overflow_cover_thread();
+    MODEL_CHECK(epoch == 0 || stacks == 1);
 }
 
 static void check(void)
@@ -162,6 +198,11 @@ static const struct model models[] = {
      .setup = setup_installed,
      .threads = {change, fault},
      .check = check_handed_on},
+    {.name = "first",
+     .about = "a fault beside the first install is handed on",
+     .threads = {install_first, fault_if_handled},
+     .check = check_first},
+    {.name = "cover", .about = "who sees the epoch of an install is covered by it", .threads = {install_first, cover}},
 };
 
 static const struct model_equivalent equivalent[] = {
