@@ -55,6 +55,19 @@ Test(ring, counts_what_it_has)
     CHECK_EQ(ring_room(&ring), RING_CAPACITY - 3);
 }
 
+/* What a thief sees whose head is from before others took and the owner pushed, all between his two looks. */
+Test(ring, gives_nothing_to_who_saw_a_head_of_long_ago)
+{
+    struct weft_work_list list = {NULL, NULL, 0};
+    ring_init(&ring, 0);
+    ring_init(&other, 0);
+    ring.tail = RING_CAPACITY + 1;
+    CHECK(ring_pop(&ring) == NULL);
+    CHECK_EQ(ring_steal(&ring, &other), 0);
+    CHECK_EQ(ring_take_half(&ring, &list), 0);
+    CHECK_EQ(ring.head, 0);
+}
+
 Test(ring, keeps_its_order_where_its_counters_wrap)
 {
     ring_init(&ring, UINT64_MAX - 5);

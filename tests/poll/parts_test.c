@@ -4,11 +4,15 @@
 #include "tests/support/test.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/poll/tags.h"
 #include "lib/poll/waker.h"
 #include "weft/operation.h"
+#include "weft/poller.h"
+#include "weft/status.h"
 
 Test(tags, find_what_was_added_until_it_is_removed, .timeout = 5)
 {
@@ -49,4 +53,52 @@ Test(waker, keeps_errno_when_its_eventfd_is_full, .timeout = 5)
     CHECK(!waker_take(&waker));
     waker_fini(&waker);
     waker_fini(&waker);
+}
+
+static int init_nothing(struct weft_poller *poller, const struct weft_poller_options *options)
+{
+    (void)poller, (void)options;
+    return 0;
+}
+
+/* The table of epoll, but for its init, with the slot at `offset` taken out. */
+static struct weft_poller_ops table_without(size_t offset)
+{
+    struct weft_poller_ops ops = *weft_poller_epoll_ops();
+    ops.init = init_nothing;
+    memset((char *)&ops + offset, 0, sizeof(ops.init));
+    return ops;
+}
+
+Test(poller, of_a_table_that_lacks_a_slot_is_refused, .timeout = 5)
+{
+    static const size_t slots[] = {offsetof(struct weft_poller_ops, init),   offsetof(struct weft_poller_ops, fini),
+                                   offsetof(struct weft_poller_ops, submit), offsetof(struct weft_poller_ops, cancel),
+                                   offsetof(struct weft_poller_ops, wait),   offsetof(struct weft_poller_ops, wake),
+                                   offsetof(struct weft_poller_ops, now)};
+    for (size_t i = 0; i < sizeof(slots) / sizeof(slots[0]); i++) {
+        struct weft_poller poller = {.ops = NULL};
+        struct weft_poller_ops lacking = table_without(slots[i]);
+        CHECK_EQ(weft_poller_init(&poller, &lacking, NULL), WEFT_EPROTOCOL);
+        /* And as an author's who did not know the slot: what lies there is not read. */
+        struct weft_poller_ops shorter = *weft_poller_epoll_ops();
+        shorter.init = init_nothing;
+        shorter.size = slots[i];
+        CHECK_EQ(weft_poller_init(&poller, &shorter, NULL), WEFT_EPROTOCOL);
+        CHECK(poller.ops == NULL);
+    }
+}
+
+Test(poller, of_a_table_for_less_than_a_poller_is_refused, .timeout = 5)
+{
+    struct weft_poller poller = {.ops = NULL};
+    struct weft_poller_ops ops = *weft_poller_epoll_ops();
+    ops.init = init_nothing;
+    ops.state_bytes = sizeof(poller) - 1;
+    CHECK_EQ(weft_poller_init(&poller, &ops, NULL), WEFT_EPROTOCOL);
+    CHECK_EQ(weft_poller_init(&poller, NULL, NULL), WEFT_EPROTOCOL);
+    CHECK_EQ(weft_poller_init(NULL, &ops, NULL), -EINVAL);
+    ops.state_bytes = sizeof(poller);
+    CHECK_EQ(weft_poller_init(&poller, &ops, NULL), 0);
+    CHECK(poller.ops == &ops);
 }

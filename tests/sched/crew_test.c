@@ -467,6 +467,17 @@ Test(crew, a_fiber_that_computes_is_asked_once_in_a_while_and_by_who_parks, .ini
     CHECK(!sleeper_unpark(1));
 }
 
+/* Where time is virtual it does not pass between two looks. */
+Test(crew, a_fiber_that_computes_is_asked_each_time_where_time_is_virtual, .init = setup_jobs, .fini = crew_teardown)
+{
+    sleepers[1].worker.is_virtual = true;
+    CHECK(crew_search_begin(&sleepers[1].worker));
+    CHECK(!crew_steal(&sleepers[1].worker));
+    CHECK(!crew_steal(&sleepers[1].worker));
+    CHECK_EQ(ask_count, 2);
+    crew_search_end(&sleepers[1].worker);
+}
+
 Test(crew, what_comes_while_a_worker_parks_summons_it, .init = setup_jobs, .fini = crew_teardown)
 {
     pushed_by_ask = &items[0]; /* when it is counted as parked already, and has looked into the injector */
