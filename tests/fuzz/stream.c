@@ -1,6 +1,8 @@
 /*
  * Streams: one fiber writes bytes that are known beforehand, another reads them by all calls, across a simulated network that cuts them
  * anywhere. What is read is what was written, in order, and each refusal has its reason in the bytes themselves.
+ *
+ * The input is eight bytes about the world, the reader's program, a '|', and the writer's; a writer without one writes all at once.
  */
 #include <errno.h>
 
@@ -15,7 +17,7 @@
 
 enum { TOTAL = 2048, LEN_MAX = 512 };
 
-static struct fuzz *input;
+static struct fuzz *input, writing; /* the reader's, the writer's */
 static struct weft_runtime *runtime;
 static struct weft_future *finished;
 static char sent[TOTAL];
@@ -156,8 +158,8 @@ static int serve(struct weft_stream *stream, void *arg)
 
 static void act_write(struct weft_stream *stream)
 {
-    uint32_t what = fuzz_below(input, 5);
-    size_t len = fuzz_byte(input);
+    uint32_t what = fuzz_below(&writing, 5);
+    size_t len = fuzz_byte(&writing);
     len = len < TOTAL - written ? len : TOTAL - written;
     struct iovec pieces[] = {{sent + written, len / 3}, {sent + written + len / 3, 0}, {sent + written + len / 3, len - len / 3}};
     if (what <= 1) {
@@ -181,7 +183,11 @@ static int write_all(void *arg, void **result_out)
     options.host = "127.0.0.1";
     options.port = 80;
     CHECK_EQ(weft_stream_open(&options, &stream), 0);
-    while (fuzz_has_more(input)) {
+    if (!fuzz_has_more(&writing)) {
+        written = TOTAL;
+        CHECK_EQ(weft_stream_write(stream, sent, TOTAL), 0);
+    }
+    while (fuzz_has_more(&writing)) {
         act_write(stream);
         CHECK_EQ(weft_yield(), 0);
     }
@@ -202,6 +208,13 @@ static void fill(uint32_t seed)
         seed = seed * 1664525 + 1013904223;
         sent[i] = "aaaaaaaabbbb\r\n\n\r"[seed >> 24 & (i % 512 < 300 ? 15 : 11)];
     }
+}
+
+static void split(struct fuzz *fuzz)
+{
+    const uint8_t *bar = fuzz_has_more(fuzz) ? memchr(fuzz->at, '|', (size_t)(fuzz->end - fuzz->at)) : NULL;
+    writing = (struct fuzz){bar == NULL ? fuzz->end : bar + 1, fuzz->end};
+    fuzz->end = bar == NULL ? fuzz->end : bar;
 }
 
 static struct weft_sim *world(struct fuzz *fuzz)
@@ -239,6 +252,7 @@ void fuzz_target(struct fuzz *fuzz)
     options.loops = 1 + fuzz_below(fuzz, 2);
     options.main_loop = options.loops - 1;
     server_options.port = 80;
+    split(fuzz);
     CHECK_EQ(weft_runtime_create(&options, &runtime), 0);
     CHECK_EQ(weft_loop_create_future(weft_runtime_loop(runtime, 0), &finished), 0);
     CHECK_EQ(weft_loop_start_stream_server(weft_runtime_loop(runtime, 0), serve, NULL, &server_options, &server), 0);
