@@ -195,7 +195,12 @@ static const struct model models[] = {
 
 #define INDEPENDENT "the words are independent: each brings the odd version, and the even one comes behind all of them"
 
+#define BUFFERED "the words of one owner before those of the next, against a store that is seen before it is done: that is left out here"
+
 static const struct model_equivalent equivalent[] = {
+    {"stack_map.c:claim:cas_acquire>relaxed", BUFFERED},
+    {"stack_map.c:stack_map_remove:store_release>relaxed", BUFFERED},
+    {"stack_map.c:stack_map_remove:store_release>late", "nothing comes behind it"},
     {"stack_map.c:stack_map_add:store_release#1>late", INDEPENDENT},
     {"stack_map.c:stack_map_add:store_release#2>late", INDEPENDENT},
     {"stack_map.c:stack_map_add:store_release#3>late", INDEPENDENT},
