@@ -83,6 +83,7 @@ struct wire *wire_open(void)
     CHECK(wire != NULL);
     memset(wire, 0, sizeof(*wire));
     wire->is_reading = true;
+    wire->deadline_ns = HTTP_REQUEST_NS; /* the server's header timeout */
     wire->site = (struct site){.shards = &wire->shard, .count = 1};
     wire->shard.site = &wire->site;
     strcpy(wire->shard.date_line, "Date: today\r\n\r\n");
