@@ -63,6 +63,15 @@ static struct weft_future *pick_future(void)
     return task == NULL ? futures[0] : &task->future;
 }
 
+/*
+ * Something to wait for. Members of groups, and jobs, wait for no task: it might be the one that waits for them, and that no cancellation
+ * would end, here as in asyncio.
+ */
+static struct weft_future *pick_awaited(uint32_t depth)
+{
+    return depth == 0 ? pick_future() : futures[fuzz_below(input, FUTURES)];
+}
+
 static struct weft_task *pick_task(void)
 {
     return bodies[body_count == 0 ? 0 : fuzz_below(input, BODIES) % body_count].task;
@@ -273,12 +282,12 @@ static void check_wait(struct weft_future *future, int status, bool has_timeout)
     CHECK_EQ(weft_future_result(future, NULL), status);
 }
 
-static void await_all(void)
+static void await_all(uint32_t depth)
 {
     struct weft_future *some[4], *all;
     uint32_t count = fuzz_below(input, 5);
     for (uint32_t i = 0; i < count; i++)
-        some[i] = pick_future();
+        some[i] = pick_awaited(depth);
     uint32_t flags = fuzz_below(input, 2) ? WEFT_GATHER_RETURN_EXCEPTIONS : 0;
     CHECK_EQ(weft_gather(weft_get_running_loop(), some, count, flags, &all), 0);
     if (fuzz_below(input, 4) != 0)
@@ -350,11 +359,11 @@ static void act_and_wait(uint32_t what, uint32_t depth)
     struct weft_future *future;
     switch (what) {
     case 'o':
-        future = pick_future();
+        future = pick_awaited(depth);
         check_wait(future, weft_await(future, NULL), false);
         break;
     case 'p':
-        future = pick_future();
+        future = pick_awaited(depth);
         check_wait(future, weft_wait_for(future, fuzz_byte(input) * 1000 - 1000, NULL), true);
         break;
     case 'q':
@@ -364,7 +373,7 @@ static void act_and_wait(uint32_t what, uint32_t depth)
         (void)weft_yield();
         break;
     case 's':
-        await_all();
+        await_all(depth);
         break;
     case 't':
         await_executor();
