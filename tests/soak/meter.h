@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { METER_SAMPLES_MAX = 4096 };
+enum { METER_SAMPLES_MAX = 32768 };
 
 /* Memory over time. */
 struct meter {
