@@ -40,7 +40,10 @@
  * The network carries streams. What it loses is sent again later, so that a loss is a delay; a connection over which nothing gets through
  * for long breaks. Each fault below is drawn from the seed, or is called for by the scenario. Files, processes, datagrams, threads and the
  * machine's own clocks are not simulated: what an application asks of the system itself, it gets from there. So does an executor that it
- * makes for itself; the runtime's own runs its jobs on the loops. A loop without a runtime takes no part in the rounds of its world.
+ * makes for itself; the runtime's own runs its jobs on the loops.
+ *
+ * A loop that is run by hand takes its turns by itself. Whenever it looks at its poller, the runtimes of its world play a round; and while it
+ * has nothing to do, its world goes on.
  *
  * thread:  all calls of one world, and all of its runtimes, on one thread; several worlds may live on as many threads
  */

@@ -14,8 +14,8 @@
  *      sim_world_destroy(world);
  *
  * Time passes in two ways. The only poller of a world moves the clock on when it would sleep: to the next event or to the end of its
- * timeout, and with neither it really sleeps until a wake. Where several pollers share a world none may decide that: their waits return
- * at once, and their driver calls sim_world_advance().
+ * timeout, and with neither it really sleeps until a wake. Where several pollers share a world none may decide that: their driver calls
+ * sim_world_advance(), and their waits return at once, or, of a loop that somebody runs by hand, have it drive the others meanwhile.
  *
  * thread:  all calls of one world, and all of its pollers but for wake, on one thread
  */
@@ -133,8 +133,19 @@ uint32_t sim_host_memory_permille(const struct weft_sim_host *host);
 /* The first host of `world`: where that lives which has no host of its own. NULL for NULL. */
 struct weft_sim_host *sim_world_host(struct weft_sim *world);
 
+/*
+ * What the rest of the world does while a loop that somebody runs by hand is at its poller: one turn each, and if the poller may wait, on
+ * from there until it has something or `until_ns` has come. Does nothing for a loop that the driver itself lets take its turn.
+ *
+ * returns: false if nothing can happen any more, before SIM_NEVER_NS
+ */
+typedef bool sim_meanwhile_fn(void *driver, uint64_t until_ns);
+
 /* Where a driver keeps what it knows of `world`; NULL at first. */
 void **sim_world_driver(struct weft_sim *world);
+
+/* Say what goes on meanwhile; NULL: nothing. */
+void sim_world_set_meanwhile(struct weft_sim *world, sim_meanwhile_fn *meanwhile);
 
 /* The dice of the order of turns, and of allocations. */
 struct random *sim_world_schedule(struct weft_sim *world);

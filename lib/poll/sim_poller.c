@@ -139,22 +139,30 @@ static uint64_t deadline_ns(const struct weft_sim *world, int64_t timeout_ns)
     return is_far ? SIM_NEVER_NS : world->now_ns + (uint64_t)timeout_ns;
 }
 
-/* Let time pass, or the thread sleep, with nothing ready now. */
-static void sim_sleep(struct sim_poller *sim, int64_t timeout_ns)
+static bool has_something(const struct sim_poller *sim)
 {
-    struct weft_sim *world = sim->host->world;
-    if (timeout_ns == 0 || world->poller_count > 1)
-        return;
-    uint64_t until_ns = deadline_ns(world, timeout_ns);
+    return readiness_has_ready(&sim->readiness) || waker_is_signalled(&sim->waker);
+}
+
+/* The only poller of its world says how time passes: until the next event, or the end of its wait. False if neither will ever come. */
+static bool pass_time(struct weft_sim *world, uint64_t until_ns)
+{
     uint64_t next_ns = sim_world_next(world);
     if (next_ns < until_ns)
         until_ns = next_ns;
-    if (until_ns != SIM_NEVER_NS) {
-        sim_world_advance(world, until_ns);
-        return;
-    }
-    waker_block(&sim->waker);
-    waker_take(&sim->waker);
+    if (until_ns == SIM_NEVER_NS)
+        return false;
+    sim_world_advance(world, until_ns);
+    return true;
+}
+
+/* With nothing ready now. False if nothing in the world will ever end this wait. */
+static bool let_world_go_on(struct sim_poller *sim, int64_t timeout_ns)
+{
+    struct weft_sim *world = sim->host->world;
+    if (world->meanwhile != NULL)
+        return world->meanwhile(world->driver, deadline_ns(world, timeout_ns));
+    return timeout_ns == 0 || world->poller_count > 1 || pass_time(world, deadline_ns(world, timeout_ns));
 }
 
 static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_work_list *ready_out)
@@ -162,16 +170,16 @@ static int sim_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_
     struct sim_poller *sim = sim_of(poller);
     poller->counters.waits++;
     sim_world_advance(sim->host->world, sim->host->world->now_ns);
-    bool is_woken = waker_take(&sim->waker);
-    if (!is_woken && !readiness_has_ready(&sim->readiness))
-        sim_sleep(sim, timeout_ns);
+    if (!let_world_go_on(sim, has_something(sim) ? 0 : timeout_ns) && !has_something(sim))
+        waker_block(&sim->waker);
+    (void)waker_take(&sim->waker);
     return readiness_take(&sim->readiness, ready_out);
 }
 
 bool sim_poller_is_quiet(struct weft_poller *poller)
 {
     const struct sim_poller *sim = sim_of(poller);
-    if (poller->ops->init != sim_init || readiness_has_ready(&sim->readiness) || waker_is_signalled(&sim->waker))
+    if (poller->ops->init != sim_init || has_something(sim))
         return false;
     return sim_world_next(sim->host->world) > sim->host->world->now_ns;
 }

@@ -286,6 +286,11 @@ void **sim_world_driver(struct weft_sim *world)
     return &world->driver;
 }
 
+void sim_world_set_meanwhile(struct weft_sim *world, sim_meanwhile_fn *meanwhile)
+{
+    world->meanwhile = meanwhile;
+}
+
 struct random *sim_world_schedule(struct weft_sim *world)
 {
     return &world->schedule;

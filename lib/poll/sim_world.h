@@ -182,7 +182,8 @@ struct weft_sim {
     struct sim_call *calls; /* the next one first */
     unsigned poller_count;
     struct weft_sim_counters counters;
-    void *driver; /* what drives it: lib/runtime/sim.c */
+    void *driver; /* what drives it: lib/runtime/sim_drive.c */
+    sim_meanwhile_fn *meanwhile;
 };
 
 /* Time, dice and events: sim_world.c */

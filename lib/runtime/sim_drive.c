@@ -23,6 +23,8 @@ enum { BUSY_ROUNDS_MAX = 1000 };
 
 /* ---- life --------------------------------------------------------------------------------------------------------------------- */
 
+static sim_meanwhile_fn meanwhile;
+
 struct sim_drive *sim_drive_get(struct weft_sim *world)
 {
     void **slot = sim_world_driver(world);
@@ -33,6 +35,7 @@ struct sim_drive *sim_drive_get(struct weft_sim *world)
             return NULL;
         drive->world = world;
         *slot = drive;
+        sim_world_set_meanwhile(world, meanwhile);
     }
     drive->refs++;
     return drive;
@@ -43,6 +46,7 @@ void sim_drive_put(struct sim_drive *drive)
     if (drive == NULL || --drive->refs > 0)
         return;
     *sim_world_driver(drive->world) = NULL;
+    sim_world_set_meanwhile(drive->world, NULL);
     weft_free(drive->order);
     weft_free(drive);
 }
@@ -109,7 +113,9 @@ static int turn(struct sim_drive *drive, struct runtime_loop *each)
     loop->worker.stealable_max = sim_world_draw_stealable(drive->world);
     worker_set_current(&loop->worker);
     sim_memory_begin(sim_world_memory(drive->world), sim_host_memory_permille(runtime->host));
+    drive->is_turning = true;
     int status = loop_turn(loop, false);
+    drive->is_turning = false;
     sim_memory_end();
     worker_set_current(NULL);
     if (!runtime->owns_world)
@@ -196,28 +202,97 @@ static int pass_time(struct sim_drive *drive, uint64_t deadline_ns)
     return 0;
 }
 
+/* A round. 1 if time may pass before the next; 0; WEFT_EFORKED. */
+static int play_round(struct sim_drive *drive)
+{
+    struct round round = run_round(drive);
+    if (round.is_forked)
+        return WEFT_EFORKED;
+    drive->busy_rounds = round.works > 0 || has_work(drive) ? drive->busy_rounds + 1 : 0;
+    return round.late == 0 && (drive->busy_rounds == 0 || drive->busy_rounds >= BUSY_ROUNDS_MAX);
+}
+
+/* Do what the scenario does, or a round, and if nobody found anything let time pass until somebody will. 0; -EDEADLK; WEFT_EFORKED. */
+static int go_on(struct sim_drive *drive, uint64_t deadline_ns)
+{
+    if (sim_world_call(drive->world))
+        return 0;
+    int status = play_round(drive);
+    if (status <= 0)
+        return status;
+    bool is_busy = drive->busy_rounds > 0;
+    drive->busy_rounds = 0;
+    int passed = pass_time(drive, deadline_ns);
+    return is_busy ? 0 : passed;
+}
+
 int sim_drive_run(struct sim_drive *drive, sim_drive_condition_fn *condition, void *arg, uint64_t deadline_ns)
 {
-    int busy_rounds = 0;
     int status;
+    drive->busy_rounds = 0;
     while ((status = condition(arg)) == 0) {
         if (sim_world_now(drive->world) >= deadline_ns)
             return -ETIMEDOUT;
-        if (sim_world_call(drive->world))
-            continue;
-        struct round round = run_round(drive);
-        if (round.is_forked)
-            return WEFT_EFORKED;
-        bool is_busy = round.works > 0 || has_work(drive);
-        busy_rounds = is_busy ? busy_rounds + 1 : 0;
-        if (round.late > 0 || (is_busy && busy_rounds < BUSY_ROUNDS_MAX))
-            continue;
-        int passed = pass_time(drive, deadline_ns);
-        if (passed < 0 && !is_busy)
-            return passed;
-        busy_rounds = 0;
+        status = go_on(drive, deadline_ns);
+        if (status < 0)
+            return status;
     }
     return status < 0 ? status : 0;
+}
+
+int sim_drive_run_beside(struct sim_drive *drive, sim_drive_condition_fn *condition, void *arg, uint64_t deadline_ns)
+{
+    struct worker *here = worker_current();
+    worker_set_current(NULL);
+    int status = sim_drive_run(drive, condition, arg, deadline_ns);
+    worker_set_current(here);
+    return status;
+}
+
+/* ---- a loop that is run by hand --------------------------------------------------------------------------------------------------- */
+
+/* A loop that always has something to do stops time for the others no longer than they would. */
+static void count_look(struct sim_drive *drive, const struct weft_loop *loop)
+{
+    if (++drive->looks < BUSY_ROUNDS_MAX)
+        return;
+    drive->looks = 0;
+    (void)pass_time(drive, loop_next_timer_ns(loop));
+}
+
+static int go_on_beside(struct sim_drive *drive, struct weft_loop *loop, uint64_t until_ns)
+{
+    int status;
+    if (sim_world_now(drive->world) >= until_ns)
+        count_look(drive, loop);
+    else
+        drive->looks = 0;
+    do
+        status = go_on(drive, until_ns);
+    while (status == 0 && sim_world_now(drive->world) < until_ns && sim_poller_is_quiet(loop->poller));
+    return status;
+}
+
+/* Not the drive, nor a runtime that runs at its end what is left. */
+static bool is_by_hand(const struct sim_drive *drive, const struct weft_loop *loop)
+{
+    const struct weft_runtime *runtime = weft_runtime_of(loop);
+    return !drive->is_turning && (runtime == NULL || runtime->step < RUNTIME_STEP_JOIN);
+}
+
+/* Its wait is a round of the others at least: that it looks only must not keep them from their turns. */
+static bool meanwhile(void *driver, uint64_t until_ns)
+{
+    struct sim_drive *drive = driver;
+    struct worker *here = worker_current();
+    if (here == NULL || !is_by_hand(drive, loop_of_worker(here)))
+        return true;
+    worker_set_current(NULL);
+    drive->refs++; /* what happens may end the last runtime */
+    int status = go_on_beside(drive, loop_of_worker(here), until_ns);
+    sim_drive_put(drive);
+    worker_set_current(here);
+    return status != -EDEADLK;
 }
 
 /* ---- the user's --------------------------------------------------------------------------------------------------------------- */

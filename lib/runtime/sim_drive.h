@@ -25,6 +25,9 @@ struct sim_drive {
     struct runtime_loop **order; /* whose turn is when: the loops of all runtimes that are started, in the order of the last round */
     uint32_t loop_count;
     uint32_t loops_max;
+    int busy_rounds; /* since time has passed: in each somebody found something to do */
+    int looks;       /* since then: of loops that are run by hand and would not wait */
+    bool is_turning; /* it lets a loop take its turn */
 };
 
 /* Asked between rounds, outside of loops: 0 to go on, 1 for the end, or a status below 0 that ends it. */
@@ -44,6 +47,9 @@ void sim_drive_leave(struct sim_drive *drive, struct weft_runtime *runtime);
 
 /* Run rounds until `condition(arg)`. 0; what it says; -ETIMEDOUT at `deadline_ns`; -EDEADLK if nothing can happen any more. */
 int sim_drive_run(struct sim_drive *drive, sim_drive_condition_fn *condition, void *arg, uint64_t deadline_ns);
+
+/* The same beside a loop that runs by hand, within its wait or one of its callbacks, as if the others had threads of their own. */
+int sim_drive_run_beside(struct sim_drive *drive, sim_drive_condition_fn *condition, void *arg, uint64_t deadline_ns);
 
 /*
  * From begin to end a `permille` of allocations fail, as `random` has it. begin may be called with 0, which is nothing.

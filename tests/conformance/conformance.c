@@ -2,25 +2,31 @@
  * The harness of the conformance suite: makes the loop that a rule is put to, and holds the books on what the rule must give back.
  *
  * The journal and the books belong to the process, which is one test's alone. A rule's loop runs in the test's own thread, whenever the
- * rule says so; the three busy loops of a x4 variant have threads of their own (peers.c).
+ * rule says so; the three busy loops of a x4 variant have threads of their own (peers.c), and the simulator's take their turns in the same
+ * one, whenever the loop under test looks at its poller. WEFT_CONFORMANCE_SEED is the seed of its world, where turns come late, steals are
+ * drawn and reads are short.
  */
 #include "tests/conformance/conformance.h"
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/poll/sim.h"
 #include "lib/runtime/runtime.h"
+#include "lib/runtime/sim_drive.h"
 #include "lib/sched/crew.h"
 #include "tests/conformance/actor.h"
 #include "tests/conformance/peers.h"
 #include "tests/conformance/storm.h"
 #include "tests/support/oom.h"
+#include "tests/support/wait.h"
 #include "weft/atomic.h"
 #include "weft/poller.h"
 #include "weft/runtime.h"
+#include "weft/sim.h"
 
 static char journal[4096];
 static bool is_journal_read;
@@ -230,7 +236,9 @@ struct report report_last(void)
 
 /* ---- the fixture ---- */
 
-enum { USER_BYTES = 64 }; /* enough for the example's subclass */
+enum { USER_BYTES = 64, DEADLINE_MS = 10000 }; /* enough for the example's subclass */
+
+#define DEADLINE_NS UINT64_C(10000000000)
 
 static struct weft_loop *loop_new_options(const struct weft_loop_kind *kind, const struct weft_poller_options *poller)
 {
@@ -270,12 +278,38 @@ bool has_thieves(const struct fixture *fixture)
     return house_count(fixture) > 1;
 }
 
+static bool is_simulated(const struct fixture *fixture)
+{
+    return fixture->kind == weft_loop_kind_sim();
+}
+
+struct question {
+    bool (*is_true)(void *arg);
+    void *arg;
+};
+
+static int answer(void *arg)
+{
+    const struct question *question = arg;
+    return question->is_true(question->arg);
+}
+
+void await_others(struct fixture *fixture, bool (*is_true)(void *arg), void *arg)
+{
+    struct question question = {is_true, arg};
+    if (!is_simulated(fixture))
+        CHECK(wait_until(is_true, arg, DEADLINE_MS));
+    else
+        CHECK_EQ(sim_drive_run_beside(fixture->runtime->drive, answer, &question, sim_world_now(fixture->world) + DEADLINE_NS), 0);
+}
+
 void rule_close(struct fixture *fixture)
 {
     if (fixture->runtime != NULL) {
         storm_stop();
         peers_stop(fixture->peers);
         fixture->peers = NULL;
+        CHECK_EQ(runtime_stop(fixture->runtime), 0);
         crew_dissolve(fixture->runtime->crew);
     }
     CHECK_EQ(weft_loop_close(fixture->loop), 0);
@@ -294,34 +328,64 @@ static void warm_up_rule(struct fixture *fixture, struct weft_loop *loop)
     CHECK_EQ(task_count(NULL), 0);
 }
 
-/* A runtime's loops have all that a program's have: an executor, an index, a spin before they sleep. */
-static void runtime_new(struct fixture *fixture)
+/* Of late turns, of short reads; and of the works that may be stolen, what a turn runs of them at most. */
+enum { LATE_PERMILLE = 200, SHORT_PERMILLE = 300, STEALABLE_MAX = 3 };
+
+/* The simulator's loop gets a world that the rule can put files into. A lone one has nobody to be late for. */
+static void world_new(struct fixture *fixture)
 {
-    static const struct weft_loop_options loop_options = {.size = sizeof(loop_options), .user_bytes = USER_BYTES};
+    const char *seed = getenv("WEFT_CONFORMANCE_SEED");
+    struct weft_sim_faults faults = WEFT_SIM_FAULTS;
+    struct weft_sim_options options = WEFT_SIM_OPTIONS;
+    options.seed = seed == NULL ? 0 : strtoull(seed, NULL, 0);
+    options.late_permille = LATE_PERMILLE;
+    options.stealable_max = STEALABLE_MAX;
+    CHECK_EQ(weft_sim_create(&options, &fixture->world), 0);
+    faults.short_read_permille = seed == NULL ? 0 : SHORT_PERMILLE;
+    CHECK_EQ(weft_sim_host_set_faults(sim_world_host(fixture->world), &faults), 0);
+}
+
+/* A runtime's loops have all that a program's have: an executor, an index, a spin before they sleep. */
+static void runtime_new(struct fixture *fixture, const struct weft_poller_options *poller)
+{
+    struct weft_loop_options loop_options = WEFT_LOOP_OPTIONS;
     struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    loop_options.user_bytes = USER_BYTES;
+    loop_options.poller = poller;
     options.loops = (uint32_t)fixture->loop_count;
     options.kind = fixture->kind;
+    options.driver = is_simulated(fixture) ? WEFT_DRIVER_SIM : WEFT_DRIVER_THREADS;
     options.loop_options = &loop_options;
     CHECK_EQ(weft_runtime_create(&options, &fixture->runtime), 0);
 }
 
-/* The loop under test is loops[0]. The simulator's gets a world that the rule can put files into. */
+/* The loop under test is loops[0]. */
 static void loops_new(struct fixture *fixture, struct weft_loop *loops[])
 {
-    struct weft_poller_options options = WEFT_POLLER_OPTIONS_INIT;
-    bool is_sim = fixture->kind == weft_loop_kind_sim();
-    if (!is_sim && fixture->loop_count > 1)
-        runtime_new(fixture);
-    if (is_sim) {
-        options.world = fixture->world = sim_world_create(NULL);
-        CHECK(options.world != NULL);
+    const struct weft_poller_options *poller = NULL;
+    if (is_simulated(fixture)) {
+        world_new(fixture);
+        poller = weft_sim_host_poller(sim_world_host(fixture->world));
     }
+    if (fixture->loop_count > 1)
+        runtime_new(fixture, poller);
     for (int i = 0; i < fixture->loop_count; i++) {
-        loops[i] = fixture->runtime ? weft_loop_ref(weft_runtime_loop(fixture->runtime, (uint32_t)i))
-                                    : loop_new_options(fixture->kind, is_sim && i == 0 ? &options : NULL);
+        loops[i] =
+            fixture->runtime ? weft_loop_ref(weft_runtime_loop(fixture->runtime, (uint32_t)i)) : loop_new_options(fixture->kind, poller);
         CHECK_EQ(weft_loop_set_exception_handler(loops[i], reports_handler, NULL), 0);
     }
     fixture->loop = loops[0];
+}
+
+/* The loop under test stays in the rule's hands. */
+static void others_start(struct fixture *fixture, struct weft_loop *loops[])
+{
+    storm_start(loops, fixture->loop_count, is_simulated(fixture));
+    fixture->peers = peers_start(loops, fixture->loop_count, !is_simulated(fixture));
+    if (fixture->runtime != NULL && is_simulated(fixture))
+        CHECK_EQ(runtime_start(fixture->runtime, false), 0);
+    if (fixture->runtime != NULL)
+        await_others(fixture, storm_is_under_way, NULL);
 }
 
 static void loops_drop(struct fixture *fixture, struct weft_loop *loops[])
@@ -331,7 +395,7 @@ static void loops_drop(struct fixture *fixture, struct weft_loop *loops[])
     for (int i = 0; i < fixture->loop_count; i++)
         weft_loop_unref(loops[i]);
     weft_runtime_destroy(fixture->runtime);
-    sim_world_destroy(fixture->world);
+    weft_sim_destroy(fixture->world);
     fixture->runtime = NULL;
     fixture->world = NULL;
 }
@@ -340,9 +404,7 @@ static void run_rule(rule_fn *rule, struct fixture *fixture)
 {
     struct weft_loop *loops[LOOPS_MAX];
     loops_new(fixture, loops);
-    storm_start(loops, fixture->loop_count);
-    fixture->peers = peers_start(loops, fixture->loop_count);
-    storm_await();
+    others_start(fixture, loops);
     rule(fixture, fixture->loop);
     rule_close(fixture);
     peers_stop(fixture->peers);

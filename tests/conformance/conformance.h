@@ -51,7 +51,7 @@ struct fixture {
     enum coro_kind coro_kind;
     struct actor *actors;         /* freed at the end */
     struct weft_sim *world;       /* of `loop`, where that is the simulator's */
-    struct weft_runtime *runtime; /* of all four, unless they are the simulator's; they are run one by one even so */
+    struct weft_runtime *runtime; /* of all four. The one under test is run by hand even so; the others by threads, or by their world */
     struct peers *peers;          /* the three others, while they run */
 };
 
@@ -68,6 +68,9 @@ void loop_drop(struct weft_loop *loop);
 int house_count(const struct fixture *fixture);
 struct weft_loop *house_loop(const struct fixture *fixture, int index); /* 0: the loop under test; counted round */
 bool has_thieves(const struct fixture *fixture);
+
+/* Within a callback of the loop under test: let the others go on until `is_true(arg)`, which must come. */
+void await_others(struct fixture *fixture, bool (*is_true)(void *arg), void *arg);
 
 /* Close the loop that the rule is put to: as its runtime does where it is of one, which ends the others' run before. Once or more. */
 void rule_close(struct fixture *fixture);

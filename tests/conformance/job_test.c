@@ -6,13 +6,12 @@
 
 #include "tests/conformance/conformance.h"
 #include "tests/examples/custom_loop.h"
-#include "tests/support/wait.h"
 #include "weft/atomic.h"
 #include "weft/fiber.h"
 #include "weft/job.h"
 #include "weft/step.h"
 
-enum { STACK_BYTES = 8 << 20, EDGE_BYTES = 64 << 10, CALLERS = 4, WANDERERS = 4, ROUNDS = 20, DEPTH = 5, DEADLINE_MS = 10000 };
+enum { STACK_BYTES = 8 << 20, EDGE_BYTES = 64 << 10, CALLERS = 4, WANDERERS = 4, ROUNDS = 20, DEPTH = 5 };
 
 static const struct weft_context_var variable = WEFT_CONTEXT_VAR("variable", NULL);
 
@@ -264,7 +263,8 @@ static int begin_and_end(void *arg)
 /* A callback that keeps the home from its own jobs until a thief has begun this one. */
 static int hold_home(void *arg)
 {
-    CHECK(wait_until(flag_is_set, &((struct scene *)arg)->is_begun, DEADLINE_MS));
+    struct scene *scene = arg;
+    await_others(scene->fixture, flag_is_set, &scene->is_begun);
     return 0;
 }
 

@@ -28,6 +28,7 @@ struct peers {
     struct weft_loop *loops[LOOPS_MAX]; /* the one under test, then the peers */
     pthread_t threads[LOOPS_MAX];
     int count;
+    bool has_threads;
     uint32_t is_stopping;
     struct token tokens[TOKENS];
 };
@@ -67,19 +68,20 @@ static void *peer_run(void *arg)
     return NULL;
 }
 
-struct peers *peers_start(struct weft_loop *const loops[], int count)
+struct peers *peers_start(struct weft_loop *const loops[], int count, bool has_threads)
 {
     if (count < 2)
         return NULL;
     struct peers *peers = calloc(1, sizeof(*peers));
     CHECK(count <= LOOPS_MAX);
     peers->count = count;
+    peers->has_threads = has_threads;
     memcpy(peers->loops, loops, (size_t)count * sizeof(*loops));
     for (int i = 0; i < TOKENS; i++) {
         peers->tokens[i] = (struct token){.peers = peers, .lowest = i == 0, .place = i + 1};
         CHECK_EQ(weft_loop_call_soon(loops[i + 1], token_arrived, &peers->tokens[i], NULL, NULL), 0);
     }
-    for (int i = 1; i < count; i++)
+    for (int i = 1; has_threads && i < count; i++)
         CHECK_EQ(pthread_create(&peers->threads[i], NULL, peer_run, peers->loops[i]), 0);
     return peers;
 }
@@ -89,9 +91,9 @@ void peers_stop(struct peers *peers)
     if (!peers)
         return;
     weft_atomic_store_relaxed(&peers->is_stopping, 1);
-    for (int i = 1; i < peers->count; i++)
+    for (int i = 1; peers->has_threads && i < peers->count; i++)
         CHECK_EQ(weft_loop_stop(peers->loops[i]), 0);
-    for (int i = 1; i < peers->count; i++)
+    for (int i = 1; peers->has_threads && i < peers->count; i++)
         CHECK_EQ(pthread_join(peers->threads[i], NULL), 0);
     free(peers);
 }

@@ -93,7 +93,7 @@ static int be_robbed(void *arg)
     struct fixture *fixture = robbery->wanderer.fixture;
     robbery->task = spawn(fixture, robbery->actor);
     if (has_thieves(fixture))
-        CHECK(wait_until(is_done, &robbery->task->future, DEADLINE_MS));
+        await_others(fixture, is_done, &robbery->task->future);
     CHECK(current_task() == NULL);
     CHECK_EQ(weft_loop_current_task_id(fixture->loop), 0);
     return 0;

@@ -5,13 +5,18 @@
 #ifndef TESTS_CONFORMANCE_STORM_H
 #define TESTS_CONFORMANCE_STORM_H
 
+#include <stdbool.h>
+
 struct weft_loop;
 
-/* Begin, if WEFT_CONFORMANCE_STORM is set and the loops are of one crew. They do not run yet. */
-void storm_start(struct weft_loop *const loops[], int count);
+/*
+ * Begin, if WEFT_CONFORMANCE_STORM is set and the loops are of one crew. They do not run yet. A calm one leaves some of them without: who
+ * takes turns with the others, and in each finds something of its own, never comes to stealing.
+ */
+void storm_start(struct weft_loop *const loops[], int count, bool is_calm);
 
-/* Wait until it is under way. Some of the loops run. */
-void storm_await(void);
+/* True once it is under way, or if there is none. Some of the loops run. */
+bool storm_is_under_way(void *unused);
 
 /* No work makes itself ready any more. any thread */
 void storm_stop(void);

@@ -6,7 +6,6 @@
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/wire.h"
 #include "tests/examples/custom_loop.h"
-#include "tests/support/wait.h"
 #include "weft/atomic.h"
 #include "weft/fiber.h"
 #include "weft/server.h"
@@ -14,7 +13,7 @@
 #include "weft/stream.h"
 #include "weft/transport.h"
 
-enum { LINES = 10, DEADLINE_MS = 10000 };
+enum { LINES = 10 };
 
 /* A stream of the loop under test, and the wire behind it. */
 struct town {
@@ -85,7 +84,7 @@ static int host_attempt(void *arg)
     struct attempt *attempt = arg;
     CHECK_EQ(weft_loop_create_task_threadsafe(house_loop(attempt->fixture, 1), attempt->coro, NULL, &attempt->task), 0);
     if (has_thieves(attempt->fixture))
-        CHECK(wait_until(flag_is_set, &attempt->is_over, DEADLINE_MS));
+        await_others(attempt->fixture, flag_is_set, &attempt->is_over);
     return 0;
 }
 

@@ -14,6 +14,17 @@
 
 static void wire_receive(struct wire *wire);
 
+/* One receive may bring a part of what was sent. */
+static void wire_keep(struct wire *wire, size_t bytes)
+{
+    size_t before = strlen(wire->last), max = sizeof(wire->last) - 1;
+    size_t added = bytes < max ? bytes : max;
+    size_t kept = before + added <= max ? before : max - added;
+    memmove(wire->last, wire->last + before - kept, kept);
+    memcpy(wire->last + kept, wire->buf + bytes - added, added);
+    wire->last[kept + added] = 0;
+}
+
 static void wire_took(struct wire *wire, int result)
 {
     if (result <= 0) {
@@ -21,9 +32,7 @@ static void wire_took(struct wire *wire, int result)
         wire->end_status = result;
         return;
     }
-    size_t kept = (size_t)result < sizeof(wire->last) ? (size_t)result : sizeof(wire->last) - 1;
-    memcpy(wire->last, wire->buf + result - kept, kept);
-    wire->last[kept] = 0;
+    wire_keep(wire, (size_t)result);
     wire->received_bytes += (size_t)result;
 }
 
