@@ -37,7 +37,7 @@ static void unlock_arenas(struct fork_watch *unused)
 /* A child that goes on to run loops of its own finds the lock free, and the list whole. */
 static void watch_forks(void)
 {
-    static struct fork_watch watch = {.before = lock_arenas, .after = unlock_arenas};
+    static struct fork_watch watch = {.before = lock_arenas, .after = unlock_arenas, .is_kept = true};
     (void)fork_watch_add(&watch);
 }
 

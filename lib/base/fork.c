@@ -10,10 +10,13 @@
 #include <pthread.h>
 #include <stddef.h>
 
+#include "weft/atomic.h"
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct fork_watch *first;
-static int hook_error;
+static pthread_mutex_t hook_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_hooked; /* atomic: once true, for good */
 
 static void before_fork(void)
 {
@@ -41,14 +44,35 @@ static void after_fork_in_child(void)
 
 static void hook(void)
 {
-    hook_error = pthread_atfork(before_fork, after_fork, after_fork_in_child);
+    weft_atomic_store_relaxed(&is_hooked, pthread_atfork(before_fork, after_fork, after_fork_in_child) == 0);
+}
+
+/*
+ * There was no memory for it: there may be now. Whoever does it already is not waited for, since without a hook a fork of another thread
+ * meanwhile leaves its child a lock that nobody gives back.
+ */
+static void hook_again(void)
+{
+    if (pthread_mutex_trylock(&hook_lock) != 0)
+        return;
+    if (!weft_atomic_load_relaxed(&is_hooked))
+        hook();
+    pthread_mutex_unlock(&hook_lock);
+}
+
+static int hook_ensure(void)
+{
+    (void)pthread_once(&once, hook);
+    if (!weft_atomic_load_relaxed(&is_hooked))
+        hook_again();
+    return weft_atomic_load_relaxed(&is_hooked) ? 0 : -ENOMEM;
 }
 
 int fork_watch_add(struct fork_watch *watch)
 {
-    (void)pthread_once(&once, hook);
-    if (hook_error != 0)
-        return -ENOMEM;
+    int status = hook_ensure();
+    if (status < 0 && !watch->is_kept)
+        return status;
     pthread_mutex_lock(&lock);
     watch->prev = NULL;
     watch->next = first;
@@ -56,7 +80,7 @@ int fork_watch_add(struct fork_watch *watch)
         first->prev = watch;
     first = watch;
     pthread_mutex_unlock(&lock);
-    return 0;
+    return status;
 }
 
 void fork_watch_remove(struct fork_watch *watch)

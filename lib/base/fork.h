@@ -13,6 +13,8 @@
 #ifndef LIB_BASE_FORK_H
 #define LIB_BASE_FORK_H
 
+#include <stdbool.h>
+
 /* Embedded in what is to be told. A NULL call is left out. */
 struct fork_watch {
     struct fork_watch *next;
@@ -20,10 +22,11 @@ struct fork_watch {
     void (*before)(struct fork_watch *watch); /* in the forking thread: take the lock that nobody else shall hold at that moment */
     void (*after)(struct fork_watch *watch);  /* in both processes: give it back */
     void (*forked)(struct fork_watch *watch); /* in the child, after all of these; it allocates nothing, and takes no lock */
+    bool is_kept; /* for good: stays in the list even if adding says -ENOMEM, and is told once another could be added */
 };
 
 /*
- * Have `watch` told of each fork from now on.
+ * Have `watch` told of each fork from now on. One that was refused for lack of memory may be tried again.
  *
  * thread:  any, without a lock that a `before` takes
  * memory:  borrowed until fork_watch_remove()

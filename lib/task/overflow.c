@@ -368,7 +368,7 @@ static void unlock_after_fork(struct fork_watch *unused)
 /* A child finds the lock free, and the handlers as they were: they work there too. */
 static void watch_forks(void)
 {
-    static struct fork_watch watch = {.before = lock_for_fork, .after = unlock_after_fork};
+    static struct fork_watch watch = {.before = lock_for_fork, .after = unlock_after_fork, .is_kept = true};
     (void)fork_watch_add(&watch);
 }
 
