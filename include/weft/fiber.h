@@ -189,8 +189,8 @@ typedef void weft_stack_overflow_fn(const struct weft_stack_overflow *overflow, 
  * without -fstack-clash-protection, is not caught; nor is a system call that is given an address in the guard: that fails with EFAULT. The
  * guard above is the next stack's, so a fiber without a neighbour there has none.
  *
- * Installs are counted; only one of them may bring an `fn`, which the others use too. WEFT_RUNTIME_HANDLE_STACK_OVERFLOW does this for as
- * long as a runtime lives.
+ * Installs are counted; only one of them may bring an `fn`, which the others use too. Where somebody has set SIG_DFL or SIG_IGN since, the next
+ * one handles the signal again. WEFT_RUNTIME_HANDLE_STACK_OVERFLOW does this for as long as a runtime lives.
  *
  * thread:  any
  * memory:  arg stays borrowed until the last weft_stack_overflow_remove()

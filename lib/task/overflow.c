@@ -279,13 +279,22 @@ static void handle(int number, siginfo_t *info, void *context)
 
 /* ---- installing ----------------------------------------------------------------------------------------------------------------- */
 
+/* Nothing is called: whoever had his handler above ours has taken it away, and ours with it. */
+static bool is_nobody(const struct sigaction *action)
+{
+    return action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN;
+}
+
 static int install_one(struct handled *each)
 {
-    if (each->is_ours)
-        return 0;
     uint32_t other = 1 - each->latest;
-    if (sigaction(each->number, NULL, &each->before[other]) != 0)
+    struct sigaction present;
+    if (sigaction(each->number, NULL, &present) != 0)
         return -errno;
+    if (each->is_ours && !is_nobody(&present))
+        return 0;
+    each->is_ours = false;
+    each->before[other] = present;
     /* Release: that one. Pairs with the acquire in hand_on(). */
     weft_atomic_store_release(&each->latest, other);
     struct sigaction action = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -325,11 +334,17 @@ static void set_tell(weft_stack_overflow_fn *fn, void *arg)
     weft_atomic_store_release(&tell_version, version + 2);
 }
 
-static int install_all(void)
+static int install_handlers(void)
 {
     int status = 0;
     for (int i = 0; i < HANDLED_COUNT && status == 0; i++)
         status = install_one(&handled[i]);
+    return status;
+}
+
+static int install_all(void)
+{
+    int status = install_handlers();
     if (status < 0) {
         remove_all();
         return status;
@@ -344,7 +359,7 @@ static int install_locked(weft_stack_overflow_fn *fn, void *arg)
 {
     if (fn != NULL && tell != NULL)
         return -EBUSY;
-    int status = install_count == 0 ? install_all() : 0;
+    int status = install_count == 0 ? install_all() : install_handlers();
     if (status < 0)
         return status;
     install_count++;

@@ -282,6 +282,28 @@ Test(overflow_chain, a_handler_that_came_later_stays_and_is_not_called_twice, .t
     CHECK_EQ(child_count(&end, "weft: stack overflow in task "), 1);
 }
 
+/* Who took his handler away did not put ours back: nothing is above us any more, so that the next install has to come anew. */
+static void reset_child(void *arg)
+{
+    bool *is_still_installed = arg;
+    CHILD_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
+    set_handler(SIGSEGV, end_here, 0);
+    if (!*is_still_installed)
+        weft_stack_overflow_remove();
+    CHILD_CHECK(sigaction(SIGSEGV, &(struct sigaction){.sa_handler = SIG_DFL}, NULL) == 0);
+    overflow_run(1, WEFT_STACK_SMALL, recurse);
+}
+
+Test(overflow_chain, an_install_after_somebody_has_set_the_default_comes_anew, .timeout = 60)
+{
+    for (int i = 0; i < 2; i++) {
+        bool is_still_installed = i == 1;
+        struct child_end end = child_run(reset_child, &is_still_installed);
+        child_check_signal(&end, SIGSEGV);
+        CHECK_EQ(child_count(&end, "weft: stack overflow in task "), 1);
+    }
+}
+
 /* ---- signal stacks ----------------------------------------------------------------------------------------------------------------------- */
 
 static stack_t signal_stack_here(void)
