@@ -25,8 +25,8 @@
  *
  * The child may do what it likes with a runtime of its own, wherever the fork was: in a callback, a task, a fiber, a job, or a thread of
  * the executor too, since weft_get_running_loop() is NULL there, and calls that would suspend say WEFT_ENOFIBER. What it must not do is to
- * return from there: it ends in exec or _exit(). If it does return, nothing more of the loop is run, and a run that it began in this very
- * thread ends with WEFT_EFORKED; a thread of the runtime's or the executor's own ends, and with it the process. The handler of
+ * return from there: it ends in exec or _exit(). If it does return, nothing more of the loop is run, and a run or a close that it began in
+ * this very thread ends with WEFT_EFORKED; a thread of the runtime's or the executor's own ends, and with it the process. The handler of
  * WEFT_RUNTIME_HANDLE_SIGINT is taken back in the child. A fork inherits its thread's signal mask, and threads of the library's own block
  * all signals but those of faults: who forks there unblocks what the child, or what it executes, is to hear. vfork(), posix_spawn() and
  * exec at once are always good; a bare clone(), or _Fork(), is not told of, and for exec only.

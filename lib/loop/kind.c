@@ -109,7 +109,7 @@ void loop_lay_transport_base(struct weft_loop *loop, const struct weft_transport
 
 static void fini_until(struct weft_loop *loop, const struct weft_loop_kind *kind, const struct weft_loop_kind *end)
 {
-    for (; kind != end; kind = kind_base(kind))
+    for (; kind != end && !loop_is_forked(loop); kind = kind_base(kind))
         if (kind_has(kind, fini))
             kind->fini(loop, loop->user);
 }

@@ -199,7 +199,7 @@ static int loop_claim_closing(struct weft_loop *loop)
 
 static void loop_close_rooms(struct weft_loop *loop)
 {
-    for (int i = LOOP_ROOM_COUNT - 1; i >= 0; i--) {
+    for (int i = LOOP_ROOM_COUNT - 1; i >= 0 && !loop_is_forked(loop); i--) {
         struct loop_room_state *state = loop_room(loop, (enum loop_room)i);
         if (state != NULL && state->close != NULL)
             state->close(loop, state);
@@ -211,7 +211,7 @@ static void loop_drain(struct weft_loop *loop)
 {
     for (int i = 0; i < DRAIN_ROUNDS_MAX; i++) {
         (void)worker_run(&loop->worker);
-        if (loop->poller->pending_count == 0 && loop->worker.fifo.head == NULL)
+        if (loop_is_forked(loop) || (loop->poller->pending_count == 0 && loop->worker.fifo.head == NULL))
             return;
         (void)loop->poller_ops->wait(loop->poller, loop->worker.fifo.head != NULL ? 0 : DRAIN_WAIT_NS, &loop->worker.fifo);
     }
@@ -219,16 +219,44 @@ static void loop_drain(struct weft_loop *loop)
     loop_report(loop, "operations were still pending when their loop closed", -EBUSY, NULL);
 }
 
+static void loop_close_worker(struct weft_loop *loop)
+{
+    worker_close(&loop->worker);
+    if (!loop_is_forked(loop))
+        worker_await_wakers(&loop->worker);
+}
+
 static void loop_drop_timers(struct weft_loop *loop)
 {
     struct weft_timer *timer;
-    while (loop->due.next != &loop->due || timer_heap_first(&loop->timers) != NULL) {
+    while (!loop_is_forked(loop) && (loop->due.next != &loop->due || timer_heap_first(&loop->timers) != NULL)) {
         timer = loop->due.next != &loop->due ? loop->due.next : timer_heap_first(&loop->timers);
         (void)weft_timer_stop(timer);
         if (timer->abandon != NULL)
             timer->abandon(timer);
     }
     timers_fini(loop);
+}
+
+static void loop_fini_kind(struct weft_loop *loop)
+{
+    if (loop->has_kind)
+        kind_fini(loop);
+}
+
+/*
+ * All that calls out. False: one of those has forked and returned, and this is the child, which shall call no other, and cannot wait for what
+ * the parent's threads and kernel objects owe.
+ */
+static bool loop_let_go(struct weft_loop *loop)
+{
+    static void (*const steps[])(struct weft_loop * loop) = {
+        loop_close_rooms, loop_drain,     loop_close_worker, loop_drop_timers,
+        loop_fini_rooms,  loop_fini_kind, loop_drain, /* what these have woken and cancelled */
+    };
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !loop_is_forked(loop); i++)
+        steps[i](loop);
+    return !loop_is_forked(loop);
 }
 
 int weft_loop_close(struct weft_loop *loop)
@@ -245,15 +273,8 @@ int weft_loop_close(struct weft_loop *loop)
     struct worker *outer = worker_current();
     weft_loop_ref(loop); /* what is let go below may hold the others */
     worker_set_current(&loop->worker);
-    loop_close_rooms(loop);
-    loop_drain(loop);
-    worker_close(&loop->worker);
-    worker_await_wakers(&loop->worker);
-    loop_drop_timers(loop);
-    loop_fini_rooms(loop);
-    if (loop->has_kind)
-        kind_fini(loop);
-    loop_drain(loop); /* what these have woken and cancelled */
+    if (!loop_let_go(loop))
+        return WEFT_EFORKED; /* without a current loop, since `outer` is lost too */
     loop->polled_ns = weft_loop_time(loop);
     loop->has_poller = false;
     loop->poller_ops->fini(loop->poller);

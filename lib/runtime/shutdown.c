@@ -283,9 +283,10 @@ static int close_loops(struct weft_runtime *runtime)
 {
     if (runtime->crew != NULL)
         crew_dissolve(runtime->crew);
-    for (uint32_t i = 0; i < runtime->loop_count; i++)
-        (void)weft_loop_close(runtime->loops[i].loop);
-    return 0;
+    int status = 0; /* none that they could fail with, but for a fork in there in whose child this is */
+    for (uint32_t i = 0; i < runtime->loop_count && status != WEFT_EFORKED; i++)
+        status = weft_loop_close(runtime->loops[i].loop);
+    return status == WEFT_EFORKED ? status : 0;
 }
 
 static int (*const steps[RUNTIME_STEP_COUNT])(struct weft_runtime *runtime) = {

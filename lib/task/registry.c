@@ -27,6 +27,8 @@ static uint64_t number_next = 1;
 static void abandon_task(struct weft_task *task, void *arg)
 {
     (void)arg;
+    if (loop_is_forked(task->future.loop))
+        return; /* an earlier one has forked, and this is the child */
     if (task->ops->size >= sizeof(*task->ops) && task->ops->abandon != NULL)
         task->ops->abandon(task);
     weft_unregister_task(task);
@@ -39,7 +41,7 @@ static void room_close(struct weft_loop *loop, struct loop_room_state *state)
         registry_each_in_order(loop, abandon_task, NULL);
     else
         registry_each(loop, abandon_task, NULL);
-    while (room->awaited_count > 0) {
+    while (room->awaited_count > 0 && !loop_is_forked(loop)) { /* what a child's copy has lost comes no more */
         worker_splice(&loop->worker);
         (void)worker_run(&loop->worker);
         weft_atomic_pause();

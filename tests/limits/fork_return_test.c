@@ -117,3 +117,106 @@ Test(fork_return, into_a_run_of_a_simulated_world, .timeout = 60)
 {
     child_run_well(run_child);
 }
+
+/* ---- into a close -------------------------------------------------------------------------------------------------------------------- */
+
+static int released_count;
+
+static int fork_as_it_is_unwound(void *arg, void **result_out)
+{
+    int status = weft_sleep(INT64_C(3600000000000));
+    (void)result_out;
+    if (released_count++ == 0)
+        (void)fork_and_return(arg);
+    return status;
+}
+
+static int stop(void *arg)
+{
+    return weft_loop_stop(arg);
+}
+
+/* Who is unwound first forks. The other is not unwound in the child. */
+static void check_closed(void)
+{
+    CHILD_CHECK(released_count == (forked_pid == 0 ? 1 : 2));
+    CHILD_CHECK(weft_get_running_loop() == NULL);
+}
+
+static void close_child(void *arg)
+{
+    struct weft_loop *loop;
+    (void)arg;
+    CHILD_CHECK(weft_loop_new(NULL, 0, &loop) == 0);
+    for (int i = 0; i < 2; i++)
+        CHILD_CHECK(weft_loop_create_fiber(loop, fork_as_it_is_unwound, NULL, NULL) == 0);
+    CHILD_CHECK(weft_loop_call_soon(loop, stop, loop, NULL, NULL) == 0);
+    CHILD_CHECK(weft_loop_run_forever(loop) == 0);
+    int status = weft_loop_close(loop);
+    check_closed();
+    check_return(status, 0);
+    weft_loop_unref(loop);
+}
+
+Test(fork_return, into_a_close, .timeout = 60)
+{
+    child_run_well(close_child);
+}
+
+static int fini_count;
+
+static void fini_and_fork(struct weft_loop *loop, void *user)
+{
+    (void)loop, (void)user;
+    if (fini_count++ == 0)
+        (void)fork_and_return(NULL);
+}
+
+/* Each of a subclass and its base forks if it is the first. */
+static void close_kind_child(void *arg)
+{
+    struct weft_loop_kind base = *weft_loop_kind_epoll(), kind;
+    struct weft_loop *loop;
+    (void)arg;
+    base.fini = fini_and_fork;
+    kind = (struct weft_loop_kind){.size = sizeof(kind), .name = "forks", .base = &base, .fini = fini_and_fork};
+    CHILD_CHECK(weft_loop_new(&kind, 0, &loop) == 0);
+    int status = weft_loop_close(loop);
+    CHILD_CHECK(fini_count == (forked_pid == 0 ? 1 : 2));
+    check_return(status, 0);
+    weft_loop_unref(loop);
+}
+
+Test(fork_return, into_the_close_of_a_subclass, .timeout = 60)
+{
+    child_run_well(close_kind_child);
+}
+
+static void fini_and_fork_last(struct weft_loop *loop, void *user)
+{
+    (void)user;
+    if (weft_loop_index(loop) == 1)
+        (void)fork_and_return(NULL);
+}
+
+/* The first loop has been closed by then, and is whole: what tells the child is the second one alone. */
+static void close_runtime_child(void *arg)
+{
+    struct weft_loop_kind kind = {.size = sizeof(kind), .name = "forks", .fini = fini_and_fork_last};
+    struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
+    struct weft_runtime *runtime;
+    (void)arg;
+    options.loops = 2;
+    options.kind = &kind;
+    CHILD_CHECK(weft_runtime_create(&options, &runtime) == 0);
+    int status = weft_runtime_shutdown(runtime, -1);
+    if (forked_pid == 0)
+        weft_runtime_destroy(runtime);
+    check_return(status, 0);
+    weft_runtime_destroy(runtime);
+}
+
+Test(fork_return, into_the_close_of_a_runtimes_second_loop, .timeout = 60)
+{
+    child_run_well(close_runtime_child);
+}
