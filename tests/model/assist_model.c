@@ -139,12 +139,46 @@ static void assistant(void)
 }
 
 /* One that takes the item only. */
-static void item_runner(void)
+static void run_item(unsigned index)
 {
-    struct worker *worker = &loops[1].worker;
-    job_enter(1);
+    struct worker *worker = &loops[index].worker;
+    job_enter(index);
     if (ring_steal(&loops[0].worker.ring, &worker->ring) > 0)
         (void)worker_run_stealable(worker);
+}
+
+static void item_runner(void)
+{
+    run_item(1);
+}
+
+static void item_runner_2(void)
+{
+    run_item(2);
+}
+
+/* The owner has suspended once: its item is queued. */
+static void setup_left(void)
+{
+    job_loop_count = 3;
+    job_setup();
+    job_enter(0);
+    job_fiber_here(true);
+    fork_job(0);
+    jobs_leave(job_owner(), false);
+    job_fiber_here(false);
+    worker_set_current(NULL);
+}
+
+/* Suspends once more, with another job, and for good. */
+static void owner_leaving_again(void)
+{
+    job_enter(0);
+    job_fiber_here(true);
+    fork_job(1);
+    jobs_leave(job_owner(), false);
+    job_fiber_here(false);
+    jobs_show(NULL);
 }
 
 /* Whoever found the item queued has left its jobs to that run: when all items have run, no job is left. */
@@ -174,12 +208,18 @@ static void check_spilled(void)
 
 /* ---- who is hungry -------------------------------------------------------------------------------------------------------------------------- */
 
-static bool has_parked;
+static bool has_parked[LOOPS];
 
 static void setup_parking(void)
 {
     job_setup();
     crew_search_end(&loops[1].worker);
+}
+
+static void setup_parking_three(void)
+{
+    job_loop_count = 3;
+    setup_parking();
 }
 
 /* Computes on, and comes to no fork again. */
@@ -191,17 +231,32 @@ static void owner_forking(void)
     fork_job(1);
 }
 
-static void parker_1(void)
+static void park(unsigned index)
 {
-    job_enter(1);
-    (void)inbox_park(&loops[1].worker.inbox);
-    has_parked = crew_park(&loops[1].worker);
+    job_enter(index);
+    (void)inbox_park(&loops[index].worker.inbox);
+    has_parked[index] = crew_park(&loops[index].worker);
 }
 
+static void parker_1(void)
+{
+    park(1);
+}
+
+static void parker_2(void)
+{
+    park(2);
+}
+
+/* One is summoned at a time, and summons the next. */
 static void check_asked(void)
 {
-    bool is_asleep = has_parked && loops[1].worker.summon_count == 0;
-    MODEL_CHECK(!is_asleep || job_owner()->stack.limit == NULL); /* the owner sees it at its next fork */
+    bool is_asleep = false, is_summoned = false;
+    for (unsigned i = 1; i < LOOPS; i++) {
+        is_asleep = is_asleep || has_parked[i];
+        is_summoned = is_summoned || loops[i].worker.summon_count > 0;
+    }
+    MODEL_CHECK(!is_asleep || is_summoned || job_owner()->stack.limit == NULL); /* the owner sees it at its next fork */
     job_enter(0);
     job_fiber_here(true);
     join_all(2);
@@ -266,6 +321,23 @@ static const struct model models[] = {
         .check = job_check,
         .bound = 2,
     },
+    {
+        .name = "leave_to_two",
+        .about = "The item that one loop runs is queued again meanwhile, for another loop: no job is left, and the stack stays for both.",
+        .setup = setup_left,
+        .threads = {owner_leaving_again, item_runner, item_runner_2},
+        .check = check_offered,
+        .bound = 2,
+        .random_runs = 1000,
+    },
+    {
+        .name = "feed_two",
+        .about = "Two who park as a fiber shows its jobs are not both left asleep, unless it is asked.",
+        .setup = setup_parking_three,
+        .threads = {owner_forking, parker_1, parker_2},
+        .check = check_asked,
+        .bound = 2,
+    },
 };
 
 static const struct model broken[] = {
@@ -276,6 +348,14 @@ static const struct model broken[] = {
         .threads = {owner_leaving_twice, item_runner_swapped},
         .check = check_offered,
         .bound = 3,
+    },
+    {
+        .name = "leave_to_two_swapped",
+        .about = "The same when another loop, which does it right, may have run the item before.",
+        .setup = setup_left,
+        .threads = {owner_leaving_again, item_runner_swapped, item_runner_2},
+        .check = check_offered,
+        .bound = 2,
     },
 };
 

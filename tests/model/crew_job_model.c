@@ -29,6 +29,11 @@ static void setup_jobs(void)
     make_crew(2, 1, &ops);
 }
 
+static void setup_jobs_three(void)
+{
+    make_crew(3, 1, &ops);
+}
+
 /* As jobs_show() and jobs_feed() do it. It computes on, and does not come to its job. */
 static void publisher_1(void)
 {
@@ -53,6 +58,11 @@ static void check_jobs(void)
 static void sleeper_0(void)
 {
     live(0, 1, false);
+}
+
+static void sleeper_2(void)
+{
+    live(2, 1, false);
 }
 
 /* As spin() in lib/loop/turn.c: it searches without a sign of work, and goes to sleep searching. */
@@ -95,6 +105,16 @@ static const struct model models[] = {
         .setup = setup_jobs,
         .threads = {publisher_1, searcher_0},
         .check = check_jobs,
+        .may_sleep = true,
+    },
+    {
+        .name = "publish_two_park",
+        .about = "A job that is published as two fall asleep wakes one of them, or is seen by one.",
+        .setup = setup_jobs_three,
+        .threads = {publisher_1, sleeper_0, sleeper_2},
+        .check = check_jobs,
+        .bound = 2,
+        .random_runs = 1000,
         .may_sleep = true,
     },
 };

@@ -69,6 +69,18 @@ static void thief(void)
     (void)job_thieve();
 }
 
+static void setup_three(void)
+{
+    job_loop_count = 3;
+    job_setup();
+}
+
+static void thief_2(void)
+{
+    job_enter(2);
+    (void)job_thieve_from(0, 2);
+}
+
 static void thief_twice(void)
 {
     job_enter(1);
@@ -122,6 +134,14 @@ static const struct model models[] = {
         .check = job_check,
         .bound = -1,
         .random_runs = 1000,
+    },
+    {
+        .name = "next_life_of_three",
+        .about = "Of two thieves one may hold the stack from its first life, and the other one from its next.",
+        .setup = setup_three,
+        .threads = {owner_twice, thief, thief_2},
+        .check = job_check,
+        .bound = 2,
     },
 };
 

@@ -17,8 +17,9 @@
 
 typedef void handler_fn(int number, siginfo_t *info, void *context);
 
-static handler_fn *handler; /* atomic: ours for SIGSEGV, once it was installed */
-static unsigned lines, handed_on, stacks;
+static handler_fn *handler;       /* atomic: ours for SIGSEGV, once it was installed */
+static unsigned lines, handed_on; /* atomic */
+static unsigned stacks;
 static struct argument {
     unsigned tag;
 } argument;
@@ -26,7 +27,7 @@ static struct argument {
 static void before_us(int number)
 {
     MODEL_CHECK(number == SIGSEGV);
-    handed_on++;
+    (void)weft_atomic_add_relaxed(&handed_on, 1);
 }
 
 static struct sigaction present[2] = {{.sa_handler = before_us}, {.sa_handler = before_us}};
@@ -53,7 +54,7 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *before_out)
 ssize_t write(int fd, const void *buf, size_t bytes)
 {
     (void)fd, (void)buf;
-    lines++;
+    (void)weft_atomic_add_relaxed(&lines, 1);
     return (ssize_t)bytes;
 }
 
@@ -82,13 +83,13 @@ struct weft_loop *weft_get_running_loop(void)
 
 /* ---- the model -------------------------------------------------------------------------------------------------------------------------- */
 
-static unsigned told;
+static unsigned told; /* atomic */
 
 static void tell(const struct weft_stack_overflow *overflow, void *arg)
 {
     (void)overflow;
     MODEL_CHECK(arg == &argument && argument.tag == 1);
-    told++;
+    (void)weft_atomic_add_relaxed(&told, 1);
 }
 
 static void setup(void)
@@ -115,7 +116,7 @@ static void tell_other(const struct weft_stack_overflow *overflow, void *arg)
 {
     (void)overflow;
     MODEL_CHECK(arg == &other && other.tag == 2);
-    told++;
+    (void)weft_atomic_add_relaxed(&told, 1);
 }
 
 static void setup_installed(void)
@@ -182,6 +183,12 @@ static void check(void)
     MODEL_CHECK(told + lines == 1 && handed_on == 1);
 }
 
+/* Of two faults each is told of by a line or the new one, and handed on. */
+static void check_two(void)
+{
+    MODEL_CHECK(told + lines == 2 && handed_on == 2);
+}
+
 static const struct model models[] = {
     {.name = "install",
      .about = "a fault beside an install writes a line or tells the new one, with its argument and what that leads to",
@@ -202,6 +209,12 @@ static const struct model models[] = {
      .about = "a fault beside the first install is handed on",
      .threads = {install_first, fault_if_handled},
      .check = check_first},
+    {.name = "two_faults",
+     .about = "two faults beside an install are both told of, whichever comes first",
+     .setup = setup,
+     .threads = {install, fault, fault},
+     .check = check_two,
+     .bound = 2},
     {.name = "cover", .about = "who sees the epoch of an install is covered by it", .threads = {install_first, cover}},
 };
 

@@ -12,8 +12,8 @@ struct argument {
 
 static struct weft_loop loop;
 static struct argument arguments[3];
-static unsigned calls;    /* of the default handler's sink */
-static unsigned last_tag; /* by the one reporter */
+static unsigned calls;        /* atomic: of the default handler's sink */
+static unsigned last_tags[4]; /* by each thread */
 
 int loop_check(const struct weft_loop *checked)
 {
@@ -25,8 +25,8 @@ static int handle(void *arg, unsigned tag)
 {
     const struct argument *argument = arg;
     MODEL_CHECK(argument != NULL && argument->tag == tag);
-    MODEL_CHECK(last_tag <= tag); /* never back */
-    last_tag = tag;
+    MODEL_CHECK(last_tags[model_thread()] <= tag); /* never back */
+    last_tags[model_thread()] = tag;
     return 0;
 }
 
@@ -45,8 +45,8 @@ static int handle_2(struct weft_loop *of, const struct weft_exception *exception
 static int sink(struct weft_loop *of, const struct weft_exception *exception, void *arg)
 {
     (void)of, (void)exception, (void)arg;
-    MODEL_CHECK(last_tag == 0);
-    calls++;
+    MODEL_CHECK(last_tags[model_thread()] == 0);
+    (void)weft_atomic_add_relaxed(&calls, 1);
     return 0;
 }
 
@@ -121,6 +121,10 @@ static const struct model models[] = {
      .about = "with two changes, over a version that wraps, no mixed pair is called",
      .setup = setup,
      .threads = {set_both, report}},
+    {.name = "two_reports",
+     .about = "with two who report beside a change, each calls a pair that was set",
+     .setup = setup_one,
+     .threads = {set_2, report, report}},
 };
 
 static const struct model_equivalent equivalent[] = {

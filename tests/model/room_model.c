@@ -16,6 +16,12 @@ static void setup(void)
     worker_set_current(NULL);
 }
 
+static void setup_three(void)
+{
+    job_loop_count = 3;
+    setup();
+}
+
 static void setup_one(void)
 {
     setup();
@@ -46,6 +52,13 @@ static void holder_elsewhere(void)
     jobs_unref(jobs);
 }
 
+static void holder_on_third(void)
+{
+    job_enter(2);
+    jobs->slow_count = 7;
+    jobs_unref(jobs);
+}
+
 /* Lets go of it before it is done with it. */
 static void holder_swapped(void)
 {
@@ -66,10 +79,12 @@ static void loop_closer(void)
 static void check_gone(void)
 {
     MODEL_CHECK(jobs_live_count() == 0);
-    struct loop_room_state *state = loops[1].rooms[LOOP_ROOM_JOB];
-    state->fini(&loops[1], state);
-    worker_fini(&loops[0].worker);
-    worker_fini(&loops[1].worker);
+    for (unsigned i = 1; i < job_loop_count; i++) {
+        struct loop_room_state *state = loops[i].rooms[LOOP_ROOM_JOB];
+        state->fini(&loops[i], state);
+    }
+    for (unsigned i = 0; i < job_loop_count; i++)
+        worker_fini(&loops[i].worker);
     crew_unref(crew);
 }
 
@@ -93,6 +108,20 @@ static const struct model models[] = {
         .about = "The loop goes while a stack is out: the last one frees the room.",
         .setup = setup_one,
         .threads = {loop_closer, holder_elsewhere},
+        .check = check_gone,
+    },
+    {
+        .name = "return_of_two",
+        .about = "Two on other loops let go while its own borrows: the later one of them gives it back.",
+        .setup = setup_three,
+        .threads = {borrower, holder_elsewhere, holder_on_third},
+        .check = job_check,
+    },
+    {
+        .name = "loop_gone_of_two",
+        .about = "The loop goes while two others hold the stack: the last of the three frees it all.",
+        .setup = setup_three,
+        .threads = {loop_closer, holder_elsewhere, holder_on_third},
         .check = check_gone,
     },
 };

@@ -1,5 +1,5 @@
 /*
- * Thread key: two threads that need the key first. One key is left, both have that one, and what the C library wrote for it is seen.
+ * Thread key: threads that need the key first. One key is left, all have that one, and what the C library wrote for it is seen.
  */
 #include <stdint.h>
 
@@ -13,7 +13,7 @@ static uint64_t made;
 static uint32_t key_count; /* atomic: so many were made */
 static uint32_t deleted_count;
 static void (*ends[KEYS_MAX])(void *value); /* the C library's, plain */
-static pthread_key_t got[2];
+static pthread_key_t got[3];
 
 int double_key_create(pthread_key_t *key, void (*end)(void *value));
 int double_key_create(pthread_key_t *key, void (*end)(void *value))
@@ -53,10 +53,21 @@ static void second(void)
     get(1);
 }
 
+static void third(void)
+{
+    get(2);
+}
+
 static void check(void)
 {
     MODEL_CHECK(got[0] == got[1]);
     MODEL_CHECK(weft_atomic_load_relaxed(&key_count) == weft_atomic_load_relaxed(&deleted_count) + 1);
+}
+
+static void check_three(void)
+{
+    check();
+    MODEL_CHECK(got[1] == got[2]);
 }
 
 /* It stores the key without looking whether somebody was faster. */
@@ -82,6 +93,10 @@ static void second_swapped(void)
 
 static const struct model models[] = {
     {.name = "both", .about = "two threads that need a key first have the same one", .threads = {first, second}, .check = check},
+    {.name = "three",
+     .about = "the same with three, of which two may be too late",
+     .threads = {first, second, third},
+     .check = check_three},
 };
 
 static const struct model broken[] = {
@@ -91,6 +106,6 @@ static const struct model broken[] = {
 int main(int argc, char **argv)
 {
     static const struct model_suite suite = {
-        .models = models, .model_count = 1, .broken = broken, .broken_count = 1, .owns = {"lib/base/thread_key"}};
+        .models = models, .model_count = 2, .broken = broken, .broken_count = 1, .owns = {"lib/base/thread_key"}};
     return model_main(&suite, argc, argv);
 }

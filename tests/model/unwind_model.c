@@ -29,7 +29,7 @@ static int leaf_suspending(void *arg)
 /* Or comes to its end, as it does where it is not stolen. */
 static int leaf_either(void *arg)
 {
-    if (model_thread() == 2 && /* the thief's */ model_choose(2) == 1)
+    if (model_thread() >= 2 && /* a thief's */ model_choose(2) == 1)
         return leaf_suspending(arg);
     frame.begun++;
     leaf_rest();
@@ -69,11 +69,25 @@ static void owner(void)
     job_end();
 }
 
+static void setup_three(void)
+{
+    job_loop_count = 3;
+    setup();
+    loops[2].is_entered = true;
+}
+
 static void thief(void)
 {
     job_enter(1);
     (void)job_thieve();
     job_leave(1);
+}
+
+static void thief_2(void)
+{
+    job_enter(2);
+    (void)job_thieve_from(0, 2);
+    job_leave(2);
 }
 
 static void check(void)
@@ -112,6 +126,15 @@ static const struct model models[] = {
         .threads = {owner, thief},
         .check = check,
         .bound = 3,
+    },
+    {
+        .name = "unwound_from_two",
+        .about = "The same with two who are after the job: one of them has it, and the other one's loop does not matter.",
+        .setup = setup_three,
+        .threads = {owner, thief, thief_2},
+        .check = check,
+        .bound = 2,
+        .random_runs = 1000,
     },
 };
 
