@@ -9,16 +9,24 @@
 
 static struct weft_loop loop;
 static struct weft_future future;
-static struct future_callback callback;
-static uint32_t is_taken; /* atomic: by the loop that calls it, or by the run that takes it back */
-static unsigned stops;    /* plain, of the calling loop */
-static struct model_token added;
+static struct waiting {
+    struct future_callback callback;
+    uint32_t is_taken; /* atomic: by the loop that calls it, or by the run that takes it back */
+    struct model_token added;
+} waiting[2];          /* of each run */
+static unsigned stops; /* plain, of the calling loop */
+
+/* Runs are the first threads of a model. */
+static struct waiting *waiting_here(void)
+{
+    return &waiting[model_thread() - 1];
+}
 
 int future_add_callback_on(struct weft_future *of, struct weft_loop *on, const struct future_callback *is)
 {
     (void)of, (void)on;
-    callback = *is;
-    model_signal(&added);
+    waiting_here()->callback = *is;
+    model_signal(&waiting_here()->added);
     return 0;
 }
 
@@ -31,11 +39,12 @@ int weft_loop_run_forever(struct weft_loop *of)
 
 int weft_future_remove_done_callback(struct weft_future *of, weft_future_callback_fn *fn, void *arg)
 {
+    struct waiting *here = waiting_here();
     (void)of;
-    MODEL_CHECK(fn == callback.fn && arg == callback.arg);
-    if (weft_atomic_exchange_relaxed(&is_taken, 1) != 0)
+    MODEL_CHECK(fn == here->callback.fn && arg == here->callback.arg);
+    if (weft_atomic_exchange_relaxed(&here->is_taken, 1) != 0)
         return 0;
-    callback.release(arg);
+    here->callback.release(arg);
     return 1;
 }
 
@@ -85,28 +94,45 @@ static void run(void)
     MODEL_CHECK(weft_loop_run_until_complete(&loop, &future, NULL) == WEFT_ERUNNING);
 }
 
+static void call_one(struct waiting *each)
+{
+    model_wait(&each->added);
+    if (weft_atomic_exchange_relaxed(&each->is_taken, 1) != 0)
+        return;
+    MODEL_CHECK(each->callback.fn(&future, each->callback.arg) == 0);
+    each->callback.release(each->callback.arg);
+}
+
 static void call_back(void)
 {
-    model_wait(&added);
-    if (weft_atomic_exchange_relaxed(&is_taken, 1) != 0)
-        return;
-    MODEL_CHECK(callback.fn(&future, callback.arg) == 0);
-    callback.release(callback.arg);
+    call_one(&waiting[0]);
+}
+
+static void call_both(void)
+{
+    call_one(&waiting[0]);
+    call_one(&waiting[1]);
 }
 
 /* Lets go, and then calls. */
 static void release_first(void)
 {
-    model_wait(&added);
-    if (weft_atomic_exchange_relaxed(&is_taken, 1) != 0)
+    const struct future_callback *callback = &waiting[0].callback;
+    model_wait(&waiting[0].added);
+    if (weft_atomic_exchange_relaxed(&waiting[0].is_taken, 1) != 0)
         return;
-    callback.release(callback.arg);
-    (void)callback.fn(&future, callback.arg);
+    callback->release(callback->arg);
+    (void)callback->fn(&future, callback->arg);
 }
 
 static void check(void)
 {
-    MODEL_CHECK(is_taken == 1 && stops <= 1);
+    MODEL_CHECK(waiting[0].is_taken == 1 && stops <= 1);
+}
+
+static void check_both(void)
+{
+    MODEL_CHECK(waiting[0].is_taken == 1 && waiting[1].is_taken == 1 && stops <= 2);
 }
 
 static const struct model models[] = {
@@ -115,6 +141,11 @@ static const struct model models[] = {
      .setup = setup,
      .threads = {run, call_back},
      .check = check},
+    {.name = "two_refused",
+     .about = "two runs of one future are refused, and the loop calls each one's callback or finds it taken back",
+     .setup = setup,
+     .threads = {run, run, call_both},
+     .check = check_both},
 };
 
 static const struct model broken[] = {
