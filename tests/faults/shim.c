@@ -353,14 +353,20 @@ static int syscall_selector(long number, long operation)
     return (operation & FUTEX_CMD_MASK) == FUTEX_WAKE ? SHIM_FUTEX_WAKE : SHIM_FUTEX_WAIT;
 }
 
+/* Those that nobody passed are not to be read. */
+static int syscall_args_count(long number)
+{
+    return number == SYS_sched_setattr ? 3 : number == SYS_sched_getattr ? 4 : 6;
+}
+
 long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
-    long args[6];
+    long args[6] = {0};
     va_list list;
     va_start(list, number);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < syscall_args_count(number); i++)
         args[i] = va_arg(list, long);
     va_end(list);
     int error = fires(SHIM_syscall, syscall_selector(number, args[1]));
