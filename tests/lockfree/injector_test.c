@@ -105,6 +105,16 @@ Test(injector, hands_out_all_that_is_left_as_it_closes, .init = setup)
     CHECK_EQ(injector_take(&injector, 10, &taken), 0);
 }
 
+Test(injector, hands_out_nothing_as_it_closes_again, .init = setup)
+{
+    CHECK(push(0, 1));
+    injector_close(&injector, &taken);
+    check_taken(0, 1);
+    injector_close(&injector, &taken);
+    CHECK(weft_work_list_is_empty(&taken));
+    CHECK(!push(0, 1));
+}
+
 Test(injector, gives_a_refused_chain_back_as_it_was, .init = setup)
 {
     injector_close(&injector, &taken);

@@ -5,7 +5,8 @@
 
 #include "weft/atomic.h"
 
-struct sleeper sleepers[WORKERS_MAX];
+/* The first is alone on its page, for who watches a word of it (see tests/support/intruder.h). */
+struct sleeper sleepers[WORKERS_MAX] __attribute__((aligned(4096)));
 struct crew *crew;
 void (*on_wake)(struct worker *worker);
 

@@ -212,6 +212,20 @@ Test(crew, a_summons_that_comes_too_late_is_a_search_all_the_same, .init = setup
     crew_search_end(&sleepers[1].worker);
 }
 
+Test(crew, a_summons_owes_no_second_wake_to_one_that_is_woken_already, .init = setup_2, .fini = crew_teardown)
+{
+    park(1, 1);
+    CHECK(inbox_poke(&sleepers[1].worker.inbox)); /* whose caller has not come to waking it yet */
+    push_outside(&items[0]);
+    CHECK_EQ(wakes(), 0);
+    worker_wake(&sleepers[1].worker);
+    CHECK(sleeper_unpark(1));
+    CHECK(worker_search(&sleepers[1].worker));
+    crew_search_end(&sleepers[1].worker);
+    CHECK_EQ(run_stealable(1), 0);
+    CHECK_EQ(items[0].run_count, 1);
+}
+
 /* ---- searching -------------------------------------------------------------------------------------------------------------------- */
 
 Test(crew, at_most_half_of_the_workers_search)
