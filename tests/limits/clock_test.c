@@ -39,6 +39,7 @@ static uint64_t leap_s;       /* atomic: how far the monotonic clock has leapt *
 
 int clock_gettime(clockid_t id, struct timespec *now)
 {
+    *now = (struct timespec){0, 0}; /* MemorySanitizer does not know that the kernel writes it */
     long result = syscall(SYS_clock_gettime, id, now);
     if (result != 0)
         return (int)result;
@@ -53,7 +54,7 @@ int clock_gettime(clockid_t id, struct timespec *now)
 
 static uint64_t real_ns(void)
 {
-    struct timespec now;
+    struct timespec now = {0, 0};
     CHILD_CHECK(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now) == 0);
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
