@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Is every ordered atomic of the product in some suite's hands, and does README.md say what became of each mutant?"""
+"""Is every ordered atomic of the product in a suite's hands, does README.md say what became of each mutant, and is each suite a full one?"""
 
 import collections
 import os
@@ -42,6 +42,15 @@ def owned_sites(programs):
     return sites, mutants
 
 
+def small_suites(text, programs):
+    """Each suite has a model of three threads, and one with two steps swapped, as README.md tells."""
+    suites = {part.split("\n")[0]: part for part in text.split("\n### ")[1:]}
+    told = [suites.get(pathlib.Path(program).name, "") for program in programs]
+    wanted = ((r"\([3-9] threads;", "model of three threads"), ("With two steps swapped", "model with two steps swapped"))
+    return [f"README.md has no {what} in {pathlib.Path(program).name}" for program, part in zip(programs, told) for pattern, what in wanted
+            if not re.search(pattern, part)]
+
+
 def main():
     here = pathlib.Path(__file__).resolve().parent  # in the tree, behind the runfiles' link
     root = here.parent.parent
@@ -52,11 +61,12 @@ def main():
                for (file, operation), count in sorted(wanted.items()) if len(owned[(file, operation)]) < count]
     untold = [f"README.md does not say what became of {mutant}" for mutant in mutants if f"`{mutant}`" not in text]
     stale = [f"README.md has {name}, which is no mutant" for name in re.findall(r"^\| `([^`]*>[^`]*)` \|", text, re.M) if name not in mutants]
-    for line in missing + untold + stale:
+    small = small_suites(text, sys.argv[1:])
+    for line in missing + untold + stale + small:
         print("FAIL", line)
     sites = sum(len(each) for each in owned.values())
     print(f"{sum(wanted.values())} ordered atomics in the source, {sites} sites owned, {len(mutants)} mutants")
-    failed = len(missing) + len(untold) + len(stale)
+    failed = len(missing) + len(untold) + len(stale) + len(small)
     print(f"{1 if failed == 0 else 0} passed, {failed} failed")
     return failed > 0
 

@@ -5,6 +5,7 @@
     python3 tests/model/table.py bazel-bin/tests/model/*_model
 """
 
+import collections
 import pathlib
 import re
 import subprocess
@@ -36,10 +37,20 @@ def section(program):
     return text
 
 
+def summary(sections):
+    """How many threads the largest model of each suite has, and in how many suites steps are swapped."""
+    most = collections.Counter(max(map(int, re.findall(r"\((\d+) threads;", text)), default=0) for text in sections)
+    threads = ", ".join(f"{count} suites with {number}" for number, count in sorted(most.items()))
+    swapped = sum("With two steps swapped" in text for text in sections)
+    models = sum(len(re.findall(r"\(\d+ threads;", text)) for text in sections)
+    return f"{len(sections)} suites, {models} models. Threads, in the largest model of each: {threads}. Steps are swapped in {swapped} suites."
+
+
 def main():
     readme = pathlib.Path(__file__).with_name("README.md")
     head = readme.read_text(encoding="utf-8").split(MARKER)[0]
-    readme.write_text(head + MARKER + "\n" + "\n\n".join(section(program) for program in sys.argv[1:]) + "\n", encoding="utf-8")
+    sections = [section(program) for program in sys.argv[1:]]
+    readme.write_text(head + MARKER + "\n" + "\n\n".join([summary(sections)] + sections) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
