@@ -4,6 +4,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/parker.h"
 #include "lib/base/thread.h"
+#include "tests/support/intruder.h"
 #include "tests/support/test.h"
 #include "weft/atomic.h"
 
@@ -39,6 +40,29 @@ Test(parker, only_looks_when_the_deadline_is_past, .timeout = 5)
     parker_unpark(&parker);
     CHECK_EQ(parker_park(&parker, 0), 0);
 }
+
+#if INTRUDER_WORKS
+
+static struct parker *shared;
+
+static void unpark(void)
+{
+    parker_unpark(shared);
+}
+
+Test(parker, takes_a_token_that_comes_as_it_begins_to_sleep, .timeout = 5)
+{
+    shared = intruder_map(sizeof(*shared));
+    parker_init(shared);
+    intruder_watch(&shared->state, 1, unpark);
+    int status = parker_park(shared, CLOCK_NEVER_NS);
+    CHECK_EQ(intruder_leave(), 1);
+    CHECK_EQ(status, 0);
+    CHECK_EQ(parker_park(shared, 0), -ETIMEDOUT);
+    intruder_unmap(shared, sizeof(*shared));
+}
+
+#endif
 
 Test(parker, leaves_at_its_deadline_and_not_before, .timeout = 5)
 {

@@ -3,6 +3,7 @@
  */
 #include "lib/lockfree/inbox.h"
 #include "lib/lockfree/injector.h"
+#include "lib/lockfree/job_stack.h"
 #include "lib/lockfree/ring.h"
 
 #include "tests/support/intruder.h"
@@ -10,18 +11,20 @@
 
 #if INTRUDER_WORKS
 
-enum { WORKS = RING_CAPACITY };
+enum { WORKS = RING_CAPACITY, JOBS = 8 };
 
 static struct {
-    struct ring ring; /* first: the words that are watched are in its page, or in the inbox's */
+    struct ring ring;
     struct inbox inbox;
     struct injector injector;
+    struct weft_job_stack jobs;
 } * shared;
 
 static struct ring other;
 static struct weft_work works[WORKS], late;
 static struct weft_work *met[WORKS];
 static int met_count;
+static struct weft_job slots[JOBS + 1];
 
 static void setup(void)
 {
@@ -212,6 +215,63 @@ Test(between, a_take_finds_that_another_has_brought_it_in, .init = setup, .fini 
     CHECK_EQ(count, 0);
     CHECK(weft_work_list_is_empty(&list));
     CHECK(injector_is_empty(&shared->injector));
+}
+
+/* ---- the job stack --------------------------------------------------------------------------------------------------------------- */
+
+static void publish(uint32_t count)
+{
+    job_stack_init(&shared->jobs, slots, JOBS);
+    shared->jobs.top += count;
+    job_stack_publish(&shared->jobs, count);
+}
+
+static void steal_first(void)
+{
+    CHECK(job_stack_steal(&shared->jobs) == &slots[0]);
+}
+
+Test(between, a_thief_of_jobs_that_comes_second_gets_the_next, .init = setup, .fini = teardown, .timeout = 5)
+{
+    publish(2);
+    intruder_watch(&shared->jobs.shares, 1, steal_first);
+    struct weft_job *job = job_stack_steal(&shared->jobs);
+    CHECK_EQ(intruder_leave(), 1);
+    CHECK(job == &slots[1]);
+    CHECK(job_stack_steal(&shared->jobs) == NULL);
+}
+
+Test(between, a_thief_of_jobs_that_comes_too_late_gets_none, .init = setup, .fini = teardown, .timeout = 5)
+{
+    publish(1);
+    intruder_watch(&shared->jobs.shares, 1, steal_first);
+    struct weft_job *job = job_stack_steal(&shared->jobs);
+    CHECK_EQ(intruder_leave(), 1);
+    CHECK(job == NULL);
+}
+
+/* Take back the newest of `count`, of which a thief gets the oldest in between. */
+static bool take_back(uint32_t count)
+{
+    publish(count);
+    intruder_watch(&shared->jobs.shares, 1, steal_first);
+    bool is_taken = job_stack_take_back(&shared->jobs);
+    CHECK_EQ(intruder_leave(), 1);
+    return is_taken;
+}
+
+Test(between, an_owner_takes_back_what_a_thief_has_left, .init = setup, .fini = teardown, .timeout = 5)
+{
+    CHECK(take_back(5));
+    CHECK_EQ(job_stack_private_count(&shared->jobs), 3);
+    CHECK(job_stack_steal(&shared->jobs) == &slots[1]);
+    CHECK(job_stack_steal(&shared->jobs) == NULL);
+}
+
+Test(between, an_owner_that_comes_too_late_takes_nothing_back, .init = setup, .fini = teardown, .timeout = 5)
+{
+    CHECK(!take_back(1));
+    CHECK_EQ(job_stack_public_count(&shared->jobs), 0);
 }
 
 #endif
