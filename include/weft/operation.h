@@ -287,7 +287,8 @@ void weft_operation_poll(struct weft_operation *operation, struct weft_file *fil
 /*
  * Make `operation` the close of `file`: cancel what is pending on it, let that complete, take it out of the poller, close it. Result: 0.
  *
- * Nothing can be submitted on `file` after it, and it cannot be cancelled. It allocates nothing and does not fail.
+ * Nothing can be submitted on `file` after it, and it cannot be cancelled. It allocates nothing and does not fail. With the pollers that
+ * ship, a descriptor on which only an accept is pending is closed as this is submitted, so that its address is free then.
  *
  * thread:  the owner of `operation`, while it is not pending
  */

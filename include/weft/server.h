@@ -40,7 +40,8 @@ struct weft_server_options {
     size_t size;
     const char *host;          /* NULL: all addresses, IPv4 and IPv6 */
     const char *path;          /* a UNIX socket; "@name" is an abstract one. A socket that is left over there is removed */
-    int fd;                    /* a bound stream socket, which becomes the server's, non-blocking and close-on-exec; -1: none */
+    int fd;                    /* a bound stream socket, which becomes the server's, non-blocking and close-on-exec; -1: none. Its
+                                * name in the file system, if it has one, stays when the server closes */
     uint16_t port;             /* 0: the system chooses, see weft_server_get_port() */
     uint16_t reserved;         /* 0 */
     int family;                /* AF_UNSPEC, AF_INET or AF_INET6 */
@@ -104,6 +105,11 @@ int weft_server_serve_forever(struct weft_server *server, struct weft_future **f
 
 /*
  * Stop listening. What the kernel has accepted already is served first, then refused; connections stay. Twice is harmless.
+ *
+ * The sockets are closed when this returns, so that another server may have their addresses, unless the loop has a poller of its own that
+ * closes later: weft_server_wait_closed() waits for that. The name of a UNIX socket that was made for options.path goes too, if it still
+ * means this socket. The name that options.fd was bound to stays, and is for whoever bound it to unlink, as with libuv: a socket that was
+ * inherited has others who serve it. (asyncio since 3.13 removes it, unless it is asked not to by cleanup_socket=False.)
  *
  * thread:  the server's loop
  * returns: 0; -EINVAL; WEFT_EWRONGTHREAD

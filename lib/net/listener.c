@@ -117,7 +117,7 @@ int listener_start(struct listener *listener)
 
 static int closed(struct weft_operation *operation, int result, unsigned flags)
 {
-    struct listener *listener = weft_container_of(operation, struct listener, accepting);
+    struct listener *listener = weft_container_of(operation, struct listener, closing);
     (void)result, (void)flags;
     server_listener_closed(listener->server);
     return 0;
@@ -126,9 +126,9 @@ static int closed(struct weft_operation *operation, int result, unsigned flags)
 static void close_file(struct listener *listener)
 {
     struct weft_server *server = listener->server;
-    weft_operation_close(&listener->accepting, &listener->file, closed);
-    listener->accepting.flags |= listener->keeps_fd ? WEFT_OP_KEEP_FD : 0;
-    if (loop_submit(listener_loop(listener), &listener->accepting) != -EINPROGRESS)
+    weft_operation_close(&listener->closing, &listener->file, closed);
+    listener->closing.flags |= listener->keeps_fd ? WEFT_OP_KEEP_FD : 0;
+    if (loop_submit(listener_loop(listener), &listener->closing) != -EINPROGRESS)
         server_listener_closed(server);
 }
 
@@ -150,8 +150,8 @@ static int accepted(struct weft_operation *operation, int result, unsigned flags
         return status;
     }
     if (listener->is_closing)
-        close_file(listener);
-    else if (result < 0 && result != -ECANCELED)
+        return status;
+    if (result < 0 && result != -ECANCELED)
         accept_later(listener, result);
     else
         listener_accept(listener);
@@ -186,7 +186,7 @@ static bool is_end_of_backlog(int error)
     return is_over || error == EAGAIN || error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* Past the operation, which ends only with the next poll; whoever calls wait_closed now shall count these. */
+/* Past the operation, which runs only after the next poll; and whoever calls wait_closed now shall count these. */
 static void drain_backlog(struct listener *listener)
 {
     if (!listener->is_listening || weft_file_is_virtual(&listener->file) || weft_loop_is_closed(listener_loop(listener)))
@@ -209,8 +209,5 @@ void listener_close(struct listener *listener)
     loop_unreserve_timer(listener_loop(listener));
     drain_backlog(listener);
     forget_path(listener);
-    if (weft_operation_is_pending(&listener->accepting))
-        listener_pause(listener);
-    else
-        close_file(listener);
+    close_file(listener);
 }

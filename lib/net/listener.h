@@ -18,7 +18,8 @@ struct weft_server;
 
 struct listener {
     struct weft_file file;
-    struct weft_operation accepting; /* accepts; then closes the file */
+    struct weft_operation accepting;
+    struct weft_operation closing; /* submitted while the one above may be pending, which is cancelled by it */
     struct weft_timer retry;
     struct weft_server *server;
     char *path; /* of a UNIX socket that was bound here; NULL: none */
@@ -46,7 +47,8 @@ void listener_accept(struct listener *listener);
 void listener_pause(struct listener *listener);
 
 /*
- * Accept what is there already, then close. server_listener_closed() is called once, perhaps within. Allocates nothing for itself.
+ * Accept what is there already, then close, at once where the poller can. server_listener_closed() is called once, perhaps within. Allocates
+ * nothing for itself.
  *
  * thread:  the server's loop
  */

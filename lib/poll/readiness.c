@@ -139,9 +139,19 @@ static void file_close(struct readiness *readiness, struct weft_file *file, bool
 {
     if ((file->state & CLAIM_FILE_WATCHED) != 0)
         readiness->ops->unwatch(readiness, file);
-    if (!keeps_fd)
+    if (!keeps_fd && file->fd >= 0)
         readiness->ops->close(readiness, file);
     weft_file_init(file, keeps_fd ? file->fd : -1, (enum weft_file_kind)file->kind);
+}
+
+/* A listener whose accept is cancelled: that asks the kernel for nothing more, and the address shall be free without a further poll. */
+static void file_close_early(struct readiness *readiness, struct weft_file *file)
+{
+    if ((file->state & CLAIM_FILE_WATCHED) != 0)
+        readiness->ops->unwatch(readiness, file);
+    readiness->ops->close(readiness, file);
+    file->state &= (uint8_t)~CLAIM_FILE_WATCHED;
+    file->fd = -1;
 }
 
 /* After the last callback of an operation neither it nor its file is looked at: the owner may have freed them. */
@@ -176,6 +186,9 @@ static int submit_close(struct readiness *readiness, struct weft_operation *oper
         readiness_cancel(&readiness->base, file->read);
     if (file->write != NULL)
         readiness_cancel(&readiness->base, file->write);
+    bool is_listener = file->write == NULL && file->read->kind == WEFT_OP_ACCEPT;
+    if (is_listener && (operation->flags & WEFT_OP_KEEP_FD) == 0)
+        file_close_early(readiness, file);
     return -EINPROGRESS;
 }
 

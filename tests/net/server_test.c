@@ -368,6 +368,86 @@ Test(server, a_unix_path_is_served_and_a_stale_socket_replaced, .timeout = 5)
     scene_close(&scene);
 }
 
+/* Nothing else is to happen in between, no turn of the loop above all. */
+Test(server, an_address_is_free_as_close_returns, .timeout = 5)
+{
+    struct scene scene;
+    scene_open(&scene);
+    struct weft_server_options options = local_options();
+    struct weft_server *first = serve_local(&scene), *second;
+    options.port = (uint16_t)weft_server_get_port(first);
+    scene_settle(&scene); /* its accept waits for an event */
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(weft_server_close(first), 0);
+        errno = 0;
+        int refused = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(options.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        CHECK_EQ(connect(refused, (struct sockaddr *)&in, sizeof(in)), -1);
+        CHECK_EQ(errno, ECONNREFUSED);
+        close(refused);
+        second = serve(&scene, &options);
+        weft_server_unref(first);
+        close(connect_to(&scene, second));
+        first = second;
+    }
+    CHECK_EQ(weft_server_close(first), 0);
+    weft_server_unref(first);
+    scene_close(&scene);
+}
+
+static struct weft_server *closed_by_factory;
+
+static int close_in_factory(void *arg, struct weft_protocol **protocol_out)
+{
+    (void)arg, (void)protocol_out;
+    CHECK_EQ(weft_server_close(closed_by_factory), 0);
+    return -EPERM;
+}
+
+/* The accept is in the middle of its callback then. */
+Test(server, may_be_closed_by_its_factory, .timeout = 5)
+{
+    struct scene scene;
+    scene_open(&scene);
+    struct weft_server_options options = local_options();
+    struct weft_server *server;
+    CHECK_EQ(weft_loop_create_server(scene.loop, close_in_factory, &scene, &options, &server), 0);
+    closed_by_factory = server;
+    options.port = (uint16_t)weft_server_get_port(server);
+    int fd = plain_connect(options.port);
+    RUN_UNTIL(&scene, scene.reports == 1);
+    struct weft_server *next = serve(&scene, &options);
+    struct weft_future *closed;
+    CHECK_EQ(weft_server_wait_closed(server, &closed), 0);
+    RUN_UNTIL(&scene, weft_future_done(closed));
+    weft_future_unref(closed);
+    CHECK_EQ(weft_server_close(next), 0);
+    weft_server_unref(next);
+    weft_server_unref(server);
+    close(fd);
+    scene_close(&scene);
+}
+
+/* A name that was there before the server is its owner's. */
+Test(server, the_name_of_a_unix_socket_that_it_was_given_stays, .timeout = 5)
+{
+    struct scene scene;
+    scene_open(&scene);
+    char dir[] = "/tmp/weft-XXXXXX";
+    CHECK(mkdtemp(dir) != NULL);
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    (void)snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", dir);
+    struct weft_server_options options = WEFT_SERVER_OPTIONS;
+    options.fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_EQ(bind(options.fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    struct weft_server *server = serve(&scene, &options);
+    CHECK_EQ(weft_server_close(server), 0);
+    weft_server_unref(server);
+    CHECK_EQ(unlink(un.sun_path), 0);
+    CHECK_EQ(rmdir(dir), 0);
+    scene_close(&scene);
+}
+
 Test(server, a_name_that_was_taken_over_is_left_alone, .timeout = 5)
 {
     struct scene scene;
