@@ -18,10 +18,13 @@ struct gather {
     size_t count;
     size_t left;
     uint32_t flags;
-    uint32_t cancel_count; /* cancellations that a child accepted, or may; atomic: cancel may come from any thread */
+    uint32_t cancel_word; /* atomic, since cancel may come from any thread: how many a child accepted, or may; and FINISHED */
     struct weft_gather_item *items;
     struct gather_child *children;
 };
+
+/* Bit of the word: its count has been looked at, once and for all. Each side changes the word, so one of them sees the other. */
+#define FINISHED (UINT32_C(1) << 31)
 
 /* What a child's callback gets: which one it is. */
 struct gather_child {
@@ -43,20 +46,22 @@ static bool gather_cancel(struct weft_future *future, const char *message)
 {
     struct gather *gather = weft_container_of(future, struct gather, future);
     bool is_accepted = false;
-    (void)weft_atomic_add_relaxed(&gather->cancel_count, 1); /* first: the last child may end the gathering before this returns */
+    if ((weft_atomic_add_relaxed(&gather->cancel_word, 1) & FINISHED) != 0) /* first: the last child may end it before this returns */
+        return false;
     for (size_t i = 0; i < gather->count; i++)
         if (!weft_future_done(gather->children[i].future))
             is_accepted |= weft_future_cancel(gather->children[i].future, message);
-    if (!is_accepted)
-        (void)weft_atomic_sub_relaxed(&gather->cancel_count, 1);
-    return is_accepted;
+    if (is_accepted)
+        return true;
+    /* It was nobody's; but if the gathering has ended meanwhile it did so as cancelled, on our word. */
+    return (weft_atomic_sub_relaxed(&gather->cancel_word, 1) & FINISHED) != 0;
 }
 
 static const struct weft_future_ops gather_ops = {.size = sizeof(gather_ops), .cancel = gather_cancel, .destroy = gather_destroy};
 
 static void gather_finish(struct gather *gather)
 {
-    if (weft_atomic_load_relaxed(&gather->cancel_count) > 0)
+    if (weft_atomic_or_relaxed(&gather->cancel_word, FINISHED) > 0)
         (void)future_complete(&gather->future, FUTURE_FINISHED, -ECANCELED, NULL);
     else
         (void)future_complete(&gather->future, FUTURE_FINISHED, 0, gather->items);

@@ -257,6 +257,32 @@ Test(gather, cancelled_is_cancelled_though_a_child_has_a_result, .timeout = 5)
     scene_drop(loop);
 }
 
+/* Takes no cancel: it has a result already as it is asked, and the gathering is over before it answers. */
+static bool end_instead(struct weft_future *future, const char *message)
+{
+    (void)message;
+    CHECK_EQ(weft_future_set_result(future, NULL), 0);
+    scene_turn(future->loop);
+    return false;
+}
+
+/* As a cancel from another thread may meet it at the last moment. */
+Test(gather, that_ends_as_cancelled_has_taken_the_cancel, .timeout = 5)
+{
+    static const struct weft_future_ops ops = {.size = sizeof(ops), .cancel = end_instead};
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future child = {.loop = NULL}, *children[] = {&child}, *all;
+    CHECK_EQ(weft_future_init(&child, loop, &ops), 0);
+    CHECK_EQ(weft_gather(loop, children, 1, 0, &all), 0);
+    bool is_taken = weft_future_cancel(all, NULL);
+    CHECK(weft_future_done(all));
+    CHECK_EQ(is_taken, weft_future_result(all, NULL) == -ECANCELED);
+    CHECK(!weft_future_cancel(all, NULL));
+    weft_future_unref(all);
+    weft_future_unref(&child);
+    scene_drop(loop);
+}
+
 static int await_gathering(void *arg, void **result_out)
 {
     return weft_await(arg, result_out);
