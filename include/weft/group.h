@@ -87,7 +87,8 @@ int weft_group_spawn_fiber(struct weft_group *group, weft_fiber_fn *fn, void *ar
 int weft_group_cancel(struct weft_group *group);
 
 /*
- * End the group: wait for its tasks. `status` is what the body came to; below 0 it cancels them first.
+ * End the group: wait for its tasks. `status` is what the body came to; below 0 it cancels them first. A task of the group that awaits the
+ * task which is in here waits for one that waits for it: as in asyncio neither ends before one of them is cancelled.
  *
  * thread:  the fiber that entered
  * returns: 0; WEFT_EGROUP if tasks failed, or the body did, by something else than cancellation (a cancellation from outside is then
