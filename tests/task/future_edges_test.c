@@ -45,6 +45,29 @@ static void cancels_at_once(const struct weft_future_ops *ops)
     scene_drop(loop);
 }
 
+Test(embedded_future, that_was_never_made_or_is_over_has_nothing_to_end, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future future = {.loop = NULL};
+    weft_future_fini(&future);
+    CHECK_EQ(weft_future_init(&future, loop, NULL), 0);
+    weft_future_fini(&future);
+    weft_future_fini(&future);
+    CHECK(weft_future_get_loop(&future) == NULL);
+    scene_drop(loop);
+}
+
+Test(embedded_future, without_a_destructor_is_over_with_its_last_reference, .timeout = 5)
+{
+    static const struct weft_future_ops bare_ops = {.size = sizeof(bare_ops)};
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future future = {.loop = NULL};
+    CHECK_EQ(weft_future_init(&future, loop, &bare_ops), 0);
+    weft_future_unref(&future);
+    CHECK(weft_future_get_loop(&future) == NULL);
+    scene_drop(loop);
+}
+
 Test(embedded_future, without_operations_is_cancelled_at_once, .timeout = 5)
 {
     cancels_at_once(NULL);
