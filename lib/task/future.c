@@ -284,6 +284,11 @@ static bool unref_last(struct weft_future *future)
     return weft_atomic_sub_acq_rel(&future->refs, 1) == 1;
 }
 
+bool future_unref_last(struct weft_future *future)
+{
+    return unref_last(future);
+}
+
 void weft_future_unref(struct weft_future *future)
 {
     if (future == NULL || !unref_last(future))

@@ -98,6 +98,14 @@ void future_drop_callback(struct waiter *waiter);
  */
 void future_abandon(struct weft_future *future);
 
+/*
+ * Let go a reference as weft_future_unref() does, but leave the end to the caller.
+ *
+ * thread:  any
+ * returns: true if it was the last: weft_future_fini(), and what ops->destroy would do, are for the caller
+ */
+bool future_unref_last(struct weft_future *future);
+
 /* As weft_future_init(), for a task. */
 void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags);
 

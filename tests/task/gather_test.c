@@ -267,19 +267,79 @@ static bool end_instead(struct weft_future *future, const char *message)
 }
 
 /* As a cancel from another thread may meet it at the last moment. */
-Test(gather, that_ends_as_cancelled_has_taken_the_cancel, .timeout = 5)
+Test(gather, that_ends_as_it_is_cancelled_in_vain_ends_with_its_values, .timeout = 5)
 {
     static const struct weft_future_ops ops = {.size = sizeof(ops), .cancel = end_instead};
     struct weft_loop *loop = scene_sim_loop();
     struct weft_future child = {.loop = NULL}, *children[] = {&child}, *all;
     CHECK_EQ(weft_future_init(&child, loop, &ops), 0);
     CHECK_EQ(weft_gather(loop, children, 1, 0, &all), 0);
-    bool is_taken = weft_future_cancel(all, NULL);
-    CHECK(weft_future_done(all));
-    CHECK_EQ(is_taken, weft_future_result(all, NULL) == -ECANCELED);
     CHECK(!weft_future_cancel(all, NULL));
+    CHECK_EQ(weft_loop_run_until_complete(loop, all, NULL), 0);
     weft_future_unref(all);
     weft_future_unref(&child);
+    scene_drop(loop);
+}
+
+enum { NESTED = TEST_IS_SLOW ? 20000 : 100000 };
+
+/* Each gathers one that is done and the gathering before. */
+static struct weft_future *nest(struct weft_loop *loop, struct weft_future *leaf, struct weft_future *done)
+{
+    struct weft_future *inner = weft_future_ref(leaf);
+    for (int i = 0; i < NESTED; i++) {
+        struct weft_future *children[] = {done, inner}, *outer;
+        CHECK_EQ(weft_gather(loop, children, 2, 0, &outer), 0);
+        weft_future_unref(inner);
+        inner = outer;
+    }
+    return inner;
+}
+
+static int cancel_nested(void *arg, void **result_out)
+{
+    (void)result_out;
+    CHECK(weft_future_cancel(arg, "from a small stack"));
+    return 0;
+}
+
+static int unref_nested(void *arg, void **result_out)
+{
+    (void)result_out;
+    weft_future_unref(arg);
+    return 0;
+}
+
+Test(gather, may_be_nested_deep_and_cancelled_and_freed_on_a_small_stack, .timeout = 30)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *leaf = scene_future(loop), *done = scene_future(loop);
+    CHECK_EQ(weft_future_set_result(done, NULL), 0);
+    struct weft_future *all = nest(loop, leaf, done);
+    CHECK_EQ(scene_run(loop, cancel_nested, all, NULL), 0);
+    CHECK(weft_future_cancelled(leaf));
+    CHECK_STR(weft_future_cancel_message(leaf), "from a small stack");
+    CHECK_EQ(weft_loop_run_until_complete(loop, all, NULL), -ECANCELED);
+    CHECK_EQ(scene_run(loop, unref_nested, all, NULL), 0);
+    weft_future_unref(leaf);
+    weft_future_unref(done);
+    scene_drop(loop);
+}
+
+/* What nobody took leaves no trace in any of them: they end with their values. */
+Test(gather, nested_that_took_no_cancel_ends_with_its_values, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *leaf = scene_future(loop), *inner, *outer;
+    CHECK_EQ(weft_gather(loop, &leaf, 1, 0, &inner), 0);
+    CHECK_EQ(weft_gather(loop, &inner, 1, 0, &outer), 0);
+    CHECK_EQ(weft_future_set_result(leaf, &values[1]), 0);
+    CHECK(!weft_future_cancel(outer, NULL));
+    CHECK_EQ(weft_loop_run_until_complete(loop, outer, NULL), 0);
+    CHECK(items_of(outer)[0].value == items_of(inner) && items_of(inner)[0].value == &values[1]);
+    weft_future_unref(outer);
+    weft_future_unref(inner);
+    weft_future_unref(leaf);
     scene_drop(loop);
 }
 
