@@ -6,6 +6,8 @@
 #include "tests/loop/spy.h"
 #include "weft/poller.h"
 
+#define HOUR_NS INT64_C(3600000000000)
+
 static char order[64];
 
 static int note(void *arg)
@@ -24,7 +26,7 @@ static int scheduling_init(struct weft_loop *loop, void *user, const void *optio
     strcat(order, "a");
     CHECK_EQ(weft_loop_call_soon(loop, note, "never", NULL, NULL), 0);
     CHECK_EQ(weft_loop_call_later(loop, 0, note, "never", NULL), 0);
-    CHECK_EQ(weft_loop_call_later(loop, 1000000, note, "never", NULL), 0);
+    CHECK_EQ(weft_loop_call_later(loop, HOUR_NS, note, "never", NULL), 0);
     return weft_loop_call_soon_threadsafe(loop, note, "never", NULL, &kept);
 }
 
