@@ -79,7 +79,7 @@ Test(job_workloads, are_right_on_four_loops, .timeout = 60)
     compute_all_on(4);
 }
 
-/* A stack of jobs that is full again and again, and 1,500 levels of calls between; and the size that its paper gives. */
+/* A stack of jobs that is full again and again, and 1,500 levels of calls between; and the size that its paper gives. Minutes where slow. */
 Test(job_workloads, binomial_tree_has_its_published_size, .timeout = 60, .disabled = TEST_IS_SLOW)
 {
     struct weft_runtime *runtime = start_runtime(2);
