@@ -2,9 +2,10 @@
  * Churn: protocols whose connections are opened, written to, paused, half closed, closed, aborted and reset at random; with `memory`, while
  * allocations fail as well.
  *
- * A protocol hears connection_made first and once, connection_lost last and once, nothing after it; eof_received at most once; each
- * pause_writing is followed by one resume_writing, or by the end. What arrives is what was sent, from its beginning and without a gap; all
- * of it, if both sides closed in peace. And when the weather is better, everything works as if nothing had been.
+ * A protocol hears connection_made first and once, connection_lost last and once, nothing after it; eof_received at most once; neither that
+ * nor data once it has closed; each pause_writing is followed by one resume_writing, or by the end. What arrives is what was sent, from its
+ * beginning and without a gap; all of it, if both sides closed in peace. And when the weather is better, everything works as if nothing had
+ * been.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ struct world {
     struct weft_runtime *runtimes[2];
     struct weft_server *server;
     struct weft_task *clients[CLIENTS]; /* one may fail before its body has begun, for want of a stack */
-    uint32_t ends;                      /* protocols that live */
+    struct end *all;                    /* of them, kept until the world has gone, so that a late callback finds its end and is seen */
+    uint32_t ends;                      /* those that are not lost */
     uint32_t made;
     uint32_t whole; /* connections that were closed in peace, all bytes there */
     bool is_short_of_memory;
@@ -42,7 +44,8 @@ struct world {
 struct end {
     struct weft_protocol protocol;
     struct world *world;
-    struct weft_transport *transport;
+    struct end *next;                 /* in the world's */
+    struct weft_transport *transport; /* from connection_made to connection_lost */
     bool is_client;
     bool is_made, is_lost, is_paused, has_eof;
     uint64_t sent, received; /* bytes */
@@ -156,6 +159,7 @@ static int received(struct weft_protocol *protocol, const void *data, size_t len
 {
     struct end *end = end_of(protocol);
     EXPECT(end->world->trial, end->is_made && !end->is_lost && !end->has_eof && len > 0);
+    EXPECT(end->world->trial, !weft_transport_is_closing(end->transport));
     if (!end->is_client) {
         end->received += len;
         int status = weft_transport_write(end->transport, data, len);
@@ -171,6 +175,7 @@ static int ended(struct weft_protocol *protocol)
 {
     struct end *end = end_of(protocol);
     EXPECT(end->world->trial, end->is_made && !end->is_lost && !end->has_eof);
+    EXPECT(end->world->trial, !weft_transport_is_closing(end->transport));
     end->has_eof = true;
     return 0;
 }
@@ -178,7 +183,7 @@ static int ended(struct weft_protocol *protocol)
 static int paused(struct weft_protocol *protocol)
 {
     struct end *end = end_of(protocol);
-    EXPECT(end->world->trial, !end->is_paused && !end->is_lost);
+    EXPECT(end->world->trial, end->is_made && !end->is_paused && !end->is_lost);
     end->is_paused = true;
     return 0;
 }
@@ -198,6 +203,7 @@ static int lost(struct weft_protocol *protocol, int status)
     struct world *world = end->world;
     EXPECT(world->trial, !end->is_lost && (end->is_made || status == -ENOMEM)); /* or no transport could be made for it */
     end->is_lost = true;
+    end->transport = NULL;
     if (end->is_client && status == 0 && end->writes_left == 0 && end->received == end->sent)
         world->whole++;
     if (end->is_client && world->is_fair)
@@ -207,7 +213,6 @@ static int lost(struct weft_protocol *protocol, int status)
         (void)weft_future_set_result(end->over, NULL);
         weft_future_unref(end->over);
     }
-    weft_free(end);
     return 0;
 }
 
@@ -228,6 +233,8 @@ static int end_new(struct world *world, struct end **end_out)
         return -ENOMEM;
     end->protocol.ops = &end_ops;
     end->world = world;
+    end->next = world->all;
+    world->all = end;
     world->ends++;
     *end_out = end;
     return 0;
@@ -395,6 +402,14 @@ static void run_clients(struct world *world)
     }
 }
 
+static void free_ends(struct world *world)
+{
+    for (struct end *end = world->all, *next; end != NULL; end = next) {
+        next = end->next;
+        weft_free(end);
+    }
+}
+
 static void close_world(struct world *world)
 {
     struct trial *trial = world->trial;
@@ -405,6 +420,7 @@ static void close_world(struct world *world)
         EXPECT_EQ(trial, weft_sim_host_descriptors(world->hosts[i]), 0);
     }
     EXPECT_EQ(trial, world->ends, 0);
+    free_ends(world);
     trial_end(trial, world->sim);
     weft_sim_destroy(world->sim);
 }
