@@ -154,7 +154,7 @@ static void wrc_1(void)
     weft_atomic_store_relaxed(&x, 1);
 }
 
-/* ---- load buffering, coherence, IRIW, 2+2W --------------------------------------------------------------------------------------------- */
+/* ---- load buffering, coherence, 2+2W, IRIW --------------------------------------------------------------------------------------------- */
 
 static void lb_1(void)
 {
@@ -193,6 +193,34 @@ static void co_other_write(void)
     b = weft_atomic_load_relaxed(&x);
 }
 
+/* What a thread stores last stays before what it stored first, whoever else stores. */
+static void co_third_write(void)
+{
+    weft_atomic_store_relaxed(&x, 3);
+}
+
+static void show_x(void)
+{
+    model_outcome("%u", weft_atomic_load_relaxed(&x));
+}
+
+/* A load does not see the store that follows it, and that one comes after what was seen. */
+static void co_read_write(void)
+{
+    a = weft_atomic_load_relaxed(&x);
+    weft_atomic_store_relaxed(&x, 1);
+}
+
+static void co_second_write(void)
+{
+    weft_atomic_store_relaxed(&x, 2);
+}
+
+static void show_one_and_x(void)
+{
+    model_outcome("%u%u", a, weft_atomic_load_relaxed(&x));
+}
+
 static void corr_reader(void)
 {
     a = weft_atomic_load_relaxed(&x);
@@ -203,6 +231,36 @@ static void corr_follower(void)
 {
     b = weft_atomic_load_acquire(&y);
     c = weft_atomic_load_relaxed(&x);
+}
+
+/* Two words that both store to, in opposite order: which stores are the last? */
+static void two_w_1(void)
+{
+    weft_atomic_store_relaxed(&x, 1);
+    weft_atomic_store_relaxed(&y, 2);
+}
+
+static void two_w_2(void)
+{
+    weft_atomic_store_relaxed(&y, 1);
+    weft_atomic_store_relaxed(&x, 2);
+}
+
+static void two_w_1_seq(void)
+{
+    weft_atomic_store_seq_cst(&x, 1);
+    weft_atomic_store_seq_cst(&y, 2);
+}
+
+static void two_w_2_seq(void)
+{
+    weft_atomic_store_seq_cst(&y, 1);
+    weft_atomic_store_seq_cst(&x, 2);
+}
+
+static void show_x_and_y(void)
+{
+    model_outcome("%u%u", weft_atomic_load_relaxed(&x), weft_atomic_load_relaxed(&y));
 }
 
 static void iriw_x(void)
@@ -328,6 +386,10 @@ static const struct litmus litmus[] = {
     {{.name = "CoWR", .threads = {co_write_read, co_other_write}, .check = show_two}, {"11", "12", "22"}},
     {{.name = "CoRR through synchronisation", .threads = {wrc_1, corr_reader, corr_follower}, .check = show_three},
      {"000", "001", "010", "011", "100", "101", "111"}},
+    {{.name = "CoWW", .threads = {co_write, co_third_write}, .check = show_x}, {"2", "3"}},
+    {{.name = "CoRW", .threads = {co_read_write, co_second_write}, .check = show_one_and_x}, {"01", "02", "21"}},
+    {{.name = "2+2W relaxed, of which 11 is left out", .threads = {two_w_1, two_w_2}, .check = show_x_and_y}, {"12", "21", "22"}},
+    {{.name = "2+2W seq_cst", .threads = {two_w_1_seq, two_w_2_seq}, .check = show_x_and_y}, {"12", "21", "22"}},
     {{.name = "IRIW release acquire", .threads = {iriw_x, iriw_y, iriw_read_xy, iriw_read_yx}, .check = show_four},
      {"0000", "0001", "0010", "0011", "0100", "0101", "0110", "0111", "1000", "1001", "1010", "1011", "1100", "1101", "1110", "1111"}},
     {{.name = "IRIW seq_cst", .threads = {iriw_x_seq, iriw_y_seq, iriw_read_xy_seq, iriw_read_yx_seq}, .check = show_four},
