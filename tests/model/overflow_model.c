@@ -1,7 +1,8 @@
 /*
  * Models of who is told of a stack overflow: a fault in one thread while another installs.
  *
- * lib/task/overflow.c is real. Every address lies in a guard, and the handler from before is the model's.
+ * lib/task/overflow.c is real, with counters that are about to wrap. Every address lies in a guard, and the handler from before is the
+ * model's.
  */
 #include "lib/task/overflow.h"
 
@@ -10,6 +11,7 @@
 #include "lib/base/fork.h"
 #include "lib/base/signal_stack.h"
 #include "lib/loop/loop.h"
+#include "lib/task/overflow.c" /* for its counters' sake */
 #include "lib/task/stack_map.h"
 #include "tests/model/checker.h"
 #include "weft/atomic.h"
@@ -85,27 +87,40 @@ struct weft_loop *weft_get_running_loop(void)
 
 static unsigned told; /* atomic */
 
-static void tell(const struct weft_stack_overflow *overflow, void *arg)
+static void tell_one(const struct weft_stack_overflow *overflow, void *arg)
 {
     (void)overflow;
     MODEL_CHECK(arg == &argument && argument.tag == 1);
     (void)weft_atomic_add_relaxed(&told, 1);
 }
 
+/* As after very many installs. `versions` are left until the version wraps, two for each install and each removal that leaves nobody. */
+static void wrap_after(uint32_t versions)
+{
+    tell_version = UINT32_MAX - versions + 1;
+    overflow_epoch = UINT32_MAX;
+}
+
+static void setup_first(void)
+{
+    wrap_after(2);
+}
+
 static void setup(void)
 {
+    wrap_after(4);
     MODEL_CHECK(weft_stack_overflow_install(NULL, NULL) == 0);
 }
 
 static void install(void)
 {
     argument.tag = 1;
-    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+    MODEL_CHECK(weft_stack_overflow_install(tell_one, &argument) == 0);
 }
 
 static void install_swapped(void)
 {
-    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+    MODEL_CHECK(weft_stack_overflow_install(tell_one, &argument) == 0);
     argument.tag = 1;
 }
 
@@ -121,8 +136,9 @@ static void tell_other(const struct weft_stack_overflow *overflow, void *arg)
 
 static void setup_installed(void)
 {
+    wrap_after(4);
     argument.tag = 1;
-    MODEL_CHECK(weft_stack_overflow_install(tell, &argument) == 0);
+    MODEL_CHECK(weft_stack_overflow_install(tell_one, &argument) == 0);
 }
 
 static void change(void)
@@ -175,7 +191,7 @@ static void cover(void)
 {
     uint32_t epoch = weft_atomic_load_acquire(&overflow_epoch);
     overflow_cover_thread();
-    MODEL_CHECK(epoch == 0 || stacks == 1);
+    MODEL_CHECK(epoch == UINT32_MAX || stacks == 1);
 }
 
 static void check(void)
@@ -207,6 +223,7 @@ static const struct model models[] = {
      .check = check_handed_on},
     {.name = "first",
      .about = "a fault beside the first install is handed on",
+     .setup = setup_first,
      .threads = {install_first, fault_if_handled},
      .check = check_first},
     {.name = "two_faults",
@@ -215,7 +232,10 @@ static const struct model models[] = {
      .threads = {install, fault, fault},
      .check = check_two,
      .bound = 2},
-    {.name = "cover", .about = "who sees the epoch of an install is covered by it", .threads = {install_first, cover}},
+    {.name = "cover",
+     .about = "who sees the epoch of an install is covered by it, over one that wraps",
+     .setup = setup_first,
+     .threads = {install_first, cover}},
 };
 
 static const struct model_equivalent equivalent[] = {

@@ -1,10 +1,11 @@
 /*
  * Models of the stacks' two shared words: stacks that come home from other threads, and the map that a signal handler reads.
  *
- * lib/task/stack.c and stack_map.c are real, over a system that hands out addresses nobody touches.
+ * lib/task/stack.c and stack_map.c are real, over a system that hands out addresses nobody touches. The map's versions are about to wrap.
  */
 #include "lib/task/stack.h"
 
+#include "lib/task/stack_map.c" /* for its versions' sake */
 #include "lib/task/stack_map.h"
 #include "tests/model/checker.h"
 
@@ -100,8 +101,12 @@ static void add_one_and_large(uintptr_t base)
     stack_map_add((const void *)base, 0x4000, 0x8000, 1);
 }
 
+/* Ours has wrapped when the threads begin; the first wraps with the next slab there, and so does the one that nobody had. */
 static void map_setup(void)
 {
+    entries[0].version = UINT32_MAX - 3;
+    entries[1].version = UINT32_MAX - 1;
+    entries[2].version = UINT32_MAX - 1;
     add_few_and_small(FIRST);
     stack_map_add((const void *)OURS, 0x1000, 0x1000, 1);
 }
@@ -173,7 +178,10 @@ static const struct model models[] = {
      .setup = pool_setup,
      .threads = {acquire, release_0, release_two},
      .check = pool_check},
-    {.name = "map_new", .about = "a slab that is entered is found whole or not at all", .setup = map_setup, .threads = {add_new, find_new}},
+    {.name = "map_new",
+     .about = "a slab that is entered is found whole or not at all, over a version that wraps",
+     .setup = map_setup,
+     .threads = {add_new, find_new}},
     {.name = "map_elsewhere",
      .about = "while an entry changes hands nobody takes the two slabs for one",
      .setup = map_setup,
