@@ -52,16 +52,17 @@ def small_suites(text, programs):
 
 
 def main():
+    programs = [argument for argument in sys.argv[1:] if not argument.startswith("--")]  # the others are for the suites: a longer budget
     here = pathlib.Path(__file__).resolve().parent  # in the tree, behind the runfiles' link
     root = here.parent.parent
     wanted = source_sites([root / "lib", root / "include"])
-    owned, mutants = owned_sites(sys.argv[1:])
+    owned, mutants = owned_sites(programs)
     text = (here / "README.md").read_text(encoding="utf-8")
     missing = [f"{file}: {operation}: {count} in the source, {len(owned[(file, operation)])} owned"
                for (file, operation), count in sorted(wanted.items()) if len(owned[(file, operation)]) < count]
     untold = [f"README.md does not say what became of {mutant}" for mutant in mutants if f"`{mutant}`" not in text]
     stale = [f"README.md has {name}, which is no mutant" for name in re.findall(r"^\| `([^`]*>[^`]*)` \|", text, re.M) if name not in mutants]
-    small = small_suites(text, sys.argv[1:])
+    small = small_suites(text, programs)
     for line in missing + untold + stale + small:
         print("FAIL", line)
     sites = sum(len(each) for each in owned.values())
