@@ -95,6 +95,7 @@ void meter_sample(struct meter *meter)
         return;
     meter->resident[meter->count] = resident_bytes();
     meter->live[meter->count] = (double)weft_atomic_load_relaxed(&live_bytes);
+    meter->descriptors[meter->count] = meter_descriptors();
     meter->count++;
 }
 

@@ -9,11 +9,12 @@
 
 enum { METER_SAMPLES_MAX = 32768 };
 
-/* Memory over time. */
+/* What is held, over time. */
 struct meter {
     size_t count;
-    double resident[METER_SAMPLES_MAX]; /* bytes of the process */
-    double live[METER_SAMPLES_MAX];     /* bytes that weft holds */
+    double resident[METER_SAMPLES_MAX];    /* bytes of the process */
+    double live[METER_SAMPLES_MAX];        /* bytes that weft holds */
+    double descriptors[METER_SAMPLES_MAX]; /* of the process */
 };
 
 /* Count all that weft allocates from now on. thread: before start */
