@@ -141,7 +141,7 @@ const struct fault_group fault_groups[] = {
 
     /* ---- its turns ---- */
     GROUP(epoll_pwait2, SHIM_ANY, turns, USUAL, {EINTR, UNSEEN, 0}, {EBADF, FAILS, 0}, {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
-    GROUP(epoll_pwait2, SHIM_ANY, turns, WHENS(FIRST), {ENOSYS, UNSEEN, 0}, {EPERM, UNSEEN, 0}),
+    GROUP(epoll_pwait2, SHIM_ANY, turns, TWICE, {ENOSYS, UNSEEN, 0}, {EPERM, UNSEEN, 0}),
     GROUP(epoll_pwait2, SHIM_ANY, serve_tcp, USUAL, {EINTR, UNSEEN, 0}),
     GROUP(epoll_wait, SHIM_ANY, spins, USUAL, {EINTR, UNSEEN, 0}),
     GROUP(epoll_wait, SHIM_ANY, spins, WHENS(FIRST, NTH(3), EVERY(2), ALWAYS), {EBADF, FAILS, 0}, {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
@@ -172,20 +172,21 @@ const struct fault_group fault_groups[] = {
     GROUP(pthread_setname_np, SHIM_ANY, runs, TWICE, {ERANGE, UNSEEN, 0}, {ENOENT, UNSEEN, 0}, {EIO, UNSEEN, 0}, {EMFILE, UNSEEN, 0}),
     GROUP(pthread_setaffinity_np, SHIM_ANY, places, TWICE, {EINVAL, UNSEEN, 0}, {EPERM, UNSEEN, 0}, {ESRCH, UNSEEN, 0},
           {EFAULT, UNSEEN, 0}),
-    GROUP(sched_getcpu, SHIM_ANY, places, WHENS(FIRST, NTH(2)), {ENOSYS, UNSEEN, 0}),
+    GROUP(sched_getcpu, SHIM_ANY, places, TWICE, {ENOSYS, UNSEEN, 0}),
     GROUP(pthread_condattr_init, SHIM_ANY, jobs, TWICE, {ENOMEM, FAILS, 0}),
     GROUP(pthread_condattr_init, SHIM_ANY, loops, TWICE, {ENOMEM, FAILS, 0}),
-    GROUP(pthread_key_create, SHIM_ANY, variables, WHENS(FIRST), {EAGAIN, FAILS, -ENOMEM}),
+    /* The thread after FIRST makes the key, for as long as the process lives: nothing can follow. */
+    GROUP(pthread_key_create, SHIM_ANY, variables, WHENS(ALWAYS, FIRST), {EAGAIN, FAILS, -ENOMEM}),
     GROUP(pthread_setspecific, SHIM_ANY, variables, USUAL, {ENOMEM, FAILS, 0}, {EINVAL, FAILS, -ENOMEM}),
 
     /* ---- signals, chance ---- */
-    GROUP(sigaction, SIGINT, interrupts, WHENS(FIRST, NTH(3)), {EINVAL, UNSEEN, 0}, {EFAULT, UNSEEN, 0}),
+    GROUP(sigaction, SIGINT, interrupts, WHENS(FIRST, NTH(3), EVERY(3), ALWAYS), {EINVAL, UNSEEN, 0}, {EFAULT, UNSEEN, 0}),
     GROUP(getrandom, SHIM_ANY, seeds, WHENS(FIRST, NTH(3), EVERY(2), ALWAYS), {EAGAIN, UNSEEN, 0}, {EINTR, UNSEEN, 0}, {ENOSYS, UNSEEN, 0},
           {EFAULT, UNSEEN, 0}, {EINVAL, UNSEEN, 0}),
 
     /* ---- the handler of stack overflows ---- */
-    GROUP(sigaction, SIGSEGV, handlers, WHENS(FIRST, NTH(2)), {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
-    GROUP(sigaction, SIGBUS, handlers, WHENS(FIRST, NTH(2)), {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
+    GROUP(sigaction, SIGSEGV, handlers, TWICE, {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
+    GROUP(sigaction, SIGBUS, handlers, TWICE, {EINVAL, FAILS, 0}, {EFAULT, FAILS, 0}),
     GROUP(sigaction, SIGSEGV, handlers, WHENS(NTH(3), NTH(4)), {EINVAL, UNSEEN, 0}),
     GROUP(sigaltstack, SHIM_ANY, covered, WHENS(FIRST, NTH(2), NTH(3), EVERY(2)), {EINVAL, UNSEEN, 0}, {ENOMEM, UNSEEN, 0},
           {EPERM, UNSEEN, 0}, {EFAULT, UNSEEN, 0}),
@@ -193,7 +194,8 @@ const struct fault_group fault_groups[] = {
     GROUP(pthread_setspecific, SHIM_ANY, covered, WHENS(FIRST, ALWAYS), {ENOMEM, UNSEEN, 0}),
 
     /* ---- stacks ---- */
-    GROUP(mmap, SHIM_ANY, stacks, USUAL, {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}, {EPERM, UNSEEN, 0}),
+    GROUP(mmap, SHIM_ANY, stacks, USUAL, {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}, {EPERM, UNSEEN, 0}, {EINVAL, UNSEEN, 0},
+          {EOVERFLOW, UNSEEN, 0}),
     GROUP(mmap, SHIM_ANY, stacks, WHENS(ALWAYS), {ENOMEM, FAILS, 0}, {EAGAIN, FAILS, -ENOMEM}, {EPERM, FAILS, -ENOMEM},
           {EINVAL, FAILS, -ENOMEM}, {EOVERFLOW, FAILS, -ENOMEM}),
     GROUP(mmap, false, job_stacks, WHENS(FIRST, ALWAYS), {ENOMEM, FAILS, 0}, {EAGAIN, FAILS, -ENOMEM}, {EPERM, FAILS, -ENOMEM}),
@@ -201,7 +203,7 @@ const struct fault_group fault_groups[] = {
     GROUP(madvise, MADV_NOHUGEPAGE, stacks, TWICE, {EINVAL, UNSEEN, 0}, {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}),
     GROUP(madvise, MADV_NONSENSE, stacks, WHENS(FIRST, NTH(2)), {ENOMEM, UNSEEN, 0}, {EPERM, UNSEEN, 0}),
     GROUP(madvise, MADV_GUARD_INSTALL, stacks, USUAL, {EINVAL, UNSEEN, 0}, {ENOMEM, UNSEEN, 0}, {EAGAIN, UNSEEN, 0}, {EPERM, UNSEEN, 0},
-          {EINTR, UNSEEN, 0}),
+          {EINTR, UNSEEN, 0}, {ENOSYS, UNSEEN, 0}),
     GROUP(madvise, MADV_DONTNEED, stacks, WHENS(FIRST, NTH(3), EVERY(2), ALWAYS), {EINVAL, UNSEEN, 0}, {ENOMEM, UNSEEN, 0},
           {EAGAIN, UNSEEN, 0}),
     GROUP(mprotect, SHIM_ANY, old_stacks, WHENS(FIRST, NTH(3), EVERY(2), ALWAYS), {ENOMEM, FAILS, 0}, {EACCES, FAILS, -ENOMEM},
@@ -294,6 +296,59 @@ const struct fault_group fault_groups[] = {
 };
 
 const size_t fault_group_count = sizeof(fault_groups) / sizeof(fault_groups[0]);
+
+/* In the pairs of a call and an error, of which ways are there? */
+enum way { WAY_FIRST = 1, WAY_NTH = 2, WAY_EACH_KTH = 4, WAY_ALL = 7 };
+
+static unsigned ways_of(const struct fault_group *group)
+{
+    unsigned ways = 0;
+    for (const struct fault_when *when = group->whens; when->first != 0; when++)
+        ways |= when->step != 0 ? WAY_EACH_KTH : when->first == 1 ? WAY_FIRST : WAY_NTH;
+    return ways;
+}
+
+static bool has_error(const struct fault_group *group, enum shim_call call, int error)
+{
+    const struct fault_error *each = group->errors;
+    while (each->error != 0 && each->error != error)
+        each++;
+    return group->call == call && each->error == error;
+}
+
+/* Of the same call and error there are several groups: the first of them stands for all, and counts. */
+static bool is_first_of(const struct fault_group *group, const struct fault_error *error)
+{
+    for (const struct fault_group *before = fault_groups; before < group; before++)
+        if (has_error(before, group->call, error->error))
+            return false;
+    for (const struct fault_error *before = group->errors; before < error; before++)
+        if (before->error == error->error)
+            return false;
+    return true;
+}
+
+static unsigned ways_of_all(enum shim_call call, int error)
+{
+    unsigned ways = 0;
+    for (size_t i = 0; i < fault_group_count; i++)
+        if (has_error(&fault_groups[i], call, error))
+            ways |= ways_of(&fault_groups[i]);
+    return ways;
+}
+
+size_t fault_distinct_count(size_t *in_all_ways_out)
+{
+    size_t count = 0, in_all_ways = 0;
+    for (size_t i = 0; i < fault_group_count; i++)
+        for (const struct fault_error *error = fault_groups[i].errors; error->error != 0; error++)
+            if (is_first_of(&fault_groups[i], error)) {
+                count++;
+                in_all_ways += ways_of_all(fault_groups[i].call, error->error) == WAY_ALL;
+            }
+    *in_all_ways_out = in_all_ways;
+    return count;
+}
 
 size_t fault_pair_count(enum shim_call call)
 {

@@ -47,4 +47,10 @@ extern const size_t fault_group_count;
 /* How many pairs there are of `call`; of all for SHIM_CALL_COUNT. */
 size_t fault_pair_count(enum shim_call call);
 
+/*
+ * How many pairs of a call and an error there are, whatever the scene, the selector and when. Those of *in_all_ways_out fail the first time,
+ * the n-th, and each k-th.
+ */
+size_t fault_distinct_count(size_t *in_all_ways_out);
+
 #endif
