@@ -342,6 +342,7 @@ static void locked_child(void *arg)
     scene_end(&scene);
 }
 
+/* As above: their own mappings would be locked, and counted, too. */
 Test(exhaustion, fibers_fail_without_memory_to_lock, .timeout = 60, .disabled = TEST_IS_SLOW)
 {
     child_run_well(locked_child);
