@@ -13,10 +13,12 @@
  *     LOCKED       held for a few loads and stores
  *     MUST_CANCEL  raise -ECANCELED at the next step; set by a canceller, cleared by the step, by the wait that passes it on, or by
  *                  uncancel(); under the lock
+ *     PASSING      the wait that has just begun passes a request on, and what comes of that is not known yet: no step may begin
+ *     LEFT         one would have: it is for whoever passes on to queue the task
  *     DETACH       the present wait is to be left, not its future cancelled; set with fut_waiter, under the lock
  *     AWAITED      its home closes, and a loop waits for its work to come; set by task_abandon(), never cleared
  */
-enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4, TASK_AWAITED = 8 };
+enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4, TASK_AWAITED = 8, TASK_PASSING = 16, TASK_LEFT = 32 };
 
 struct coro_task {
     struct weft_task base; /* first */

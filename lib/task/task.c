@@ -99,8 +99,34 @@ static void task_raise_next(struct coro_task *task, int status)
 }
 
 /*
+ * Cancel `future` in the name of the task, which hangs there. The future may be done by then and the task on its way to its next step, on
+ * another loop: it must not get there before it is known whether it is to be told itself.
+ */
+static void task_pass_on(struct coro_task *task, struct weft_future *future, const char *message)
+{
+    task_cancel_onward(task, message, future);
+    task_lock(task);
+    bool is_left = (task_bits(task) & TASK_LEFT) != 0;
+    task_unlock(task, 0, TASK_PASSING | TASK_LEFT);
+    if (is_left)
+        task_queue(task);
+}
+
+/* True if it is passed on at this moment: then that thread queues the task again. */
+static bool task_is_passing(struct coro_task *task)
+{
+    /* Relaxed: whoever was handed the task sees the lock at least, which was taken for the wait that it comes from. */
+    if ((weft_atomic_load_relaxed(&task->state) & (TASK_LOCKED | TASK_PASSING)) == 0)
+        return false;
+    task_lock(task);
+    bool is_passing = (task_bits(task) & TASK_PASSING) != 0;
+    task_unlock(task, is_passing ? TASK_LEFT : 0, 0);
+    return is_passing;
+}
+
+/*
  * Hang on `future`, or be queued at once if it is done. A cancellation that was asked for while running goes on to what the task waits for
- * now; whoever takes the task over meanwhile finds that request taken.
+ * now.
  */
 static void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
 {
@@ -121,8 +147,8 @@ static void task_wait(struct coro_task *task, struct weft_future *future, uint32
     const char *message = task->cancel_message;
     weft_task_ref(&task->base);
     weft_future_ref(future);
-    task_unlock(task, 0, TASK_MUST_CANCEL);
-    task_cancel_onward(task, message, future);
+    task_unlock(task, TASK_PASSING, TASK_MUST_CANCEL);
+    task_pass_on(task, future, message);
     weft_task_unref(&task->base);
 }
 
@@ -186,6 +212,8 @@ static int task_send(struct coro_task *task, struct weft_loop *loop, struct weft
 static int task_step(struct coro_task *task, struct weft_loop *loop)
 {
     struct weft_suspend suspend = {NULL, NULL, 0, 0};
+    if (task_is_passing(task))
+        return 0;
     int how = task_send(task, loop, &suspend);
     if (how <= WEFT_CORO_RETURN)
         return task_end(task, how, suspend.value);

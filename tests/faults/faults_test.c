@@ -144,13 +144,18 @@ static void warm_up(void)
     (void)scene_path();
 }
 
-/* clang's sanitizers are linked into the program, so that their own calls go through the shim, and they do not survive these. */
-static bool is_the_sanitizers(enum shim_call call)
+/*
+ * clang's sanitizers are linked into the program, so that their own calls go through the shim, and they do not survive these. And qemu 7.2
+ * knows no epoll_pwait2 and no guard marks, so that these are called once, and never again.
+ */
+static bool is_anothers(enum shim_call call)
 {
 #if TEST_TSAN
     return call == SHIM_pthread_setspecific || call == SHIM_pthread_attr_setstacksize;
 #elif TEST_ASAN && defined(__clang__)
     return call == SHIM_pthread_setspecific || call == SHIM_sigaltstack;
+#elif TEST_EMULATED
+    return call == SHIM_epoll_pwait2 || call == SHIM_madvise;
 #else
     (void)call;
     return false;
@@ -160,8 +165,8 @@ static bool is_the_sanitizers(enum shim_call call)
 static void call_run(enum shim_call call)
 {
     size_t count = 0;
-    if (is_the_sanitizers(call)) {
-        printf("%-28s skipped: the sanitizer calls it too\n", shim_call_name(call));
+    if (is_anothers(call)) {
+        printf("%-28s skipped: see is_anothers()\n", shim_call_name(call));
         return;
     }
     (void)signal(SIGALRM, hung);

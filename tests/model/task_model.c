@@ -88,6 +88,16 @@ static int next_yield(int status, struct weft_suspend *suspend_out)
     return status < 0 || script.steps++ == script.waits ? status : WEFT_CORO_YIELD;
 }
 
+/* Asks itself to stop, and awaits: there it is told, by what it awaits or instead of that. */
+static int next_cancelling(int status, struct weft_suspend *suspend_out)
+{
+    if (script.steps == 0)
+        accepted += weft_task_cancel(task, "oneself");
+    else
+        MODEL_CHECK(status == -ECANCELED);
+    return next_await(status, suspend_out);
+}
+
 /* ---- roles -------------------------------------------------------------------------------------------------------------------------- */
 
 static void run_0(void)
@@ -153,6 +163,11 @@ static void one_stealable(void)
 static void two_stealable(void)
 {
     spawn(2, true, next_await);
+}
+
+static void one_cancelling(void)
+{
+    spawn(1, true, next_cancelling);
 }
 
 static void one_detached(void)
@@ -250,6 +265,12 @@ static const struct model models[] = {
      .check = check_cancelled,
      .bound = -1,
      .random_runs = 20000},
+    {.name = "cancel_itself",
+     .about = "a stealable task that asks itself to stop is told at its next wait, whoever completes that, and wherever it is run then",
+     .setup = one_cancelling,
+     .threads = {run_0, run_1, complete},
+     .check = check_cancelled,
+     .bound = 2},
     {.name = "detach",
      .about = "whoever cancels a detached wait takes the task off its future, or the completer does, and one of them queues it",
      .setup = one_detached,
