@@ -13,8 +13,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/wait.h"
 #include "weft/fiber.h"
 #include "weft/memory.h"
+
+enum { DEADLINE_MS = 5000 };
 
 static struct peer *peer_of(struct weft_protocol *protocol)
 {
@@ -211,6 +214,11 @@ void scene_open(struct scene *scene)
     scene_open_kind(scene, NULL, NULL);
 }
 
+static bool is_all_free(void *scene)
+{
+    return oom_live() == ((struct scene *)scene)->live_before;
+}
+
 void scene_close(struct scene *scene)
 {
     loop_leave(scene->loop);
@@ -221,7 +229,7 @@ void scene_close(struct scene *scene)
         free(scene->peers[i]->data);
         free(scene->peers[i]);
     }
-    CHECK_EQ(oom_live(), scene->live_before);
+    CHECK(wait_until(is_all_free, scene, DEADLINE_MS)); /* a thread of the executor may be about to let go of its job */
 }
 
 struct peer *scene_transport(struct scene *scene, int fd, weft_protocol_factory_fn *factory)
