@@ -1,8 +1,7 @@
 /*
  * Fibonacci numbers: a fork for each addition, so that the time is all cost of forks.
  */
-#include "bench/workloads/serial.h"
-#include "bench/workloads/workload.h"
+#include "bench/workloads/job.h"
 #include "weft/job.h"
 
 WEFT_JOB(long, fib, int, n)
@@ -15,21 +14,10 @@ WEFT_JOB(long, fib, int, n)
     return left + right;
 }
 
-static int fib_job_run(int size, uint64_t *result_out)
+int fib_job_run(int size, uint64_t *result_out)
 {
     long result = 0;
     int status = WEFT_RUN(fib, size, &result);
     *result_out = (uint64_t)result;
     return status;
 }
-
-const struct workload fib_workload = {
-    .name = "fib",
-    .size = 38,
-    .quick_size = 24,
-    .repeats = 1,
-    .expected = 39088169,
-    .quick_expected = 46368,
-    .serial = fib_serial,
-    .job = fib_job_run,
-};

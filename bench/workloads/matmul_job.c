@@ -1,9 +1,8 @@
 /*
  * The product of two matrices: four jobs, one for each quarter, and again for the other half of the sums.
  */
+#include "bench/workloads/job.h"
 #include "bench/workloads/matmul.h"
-#include "bench/workloads/serial.h"
-#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 WEFT_JOB(int, multiply, struct matmul, part)
@@ -22,23 +21,10 @@ WEFT_JOB(int, multiply, struct matmul, part)
     return 0;
 }
 
-static int matmul_job_run(int size, uint64_t *result_out)
+int matmul_job_run(int size, uint64_t *result_out)
 {
     int result = 0;
     int status = WEFT_RUN(multiply, matmul_all(size), &result);
     *result_out = (uint64_t)result;
     return status;
 }
-
-const struct workload matmul_workload = {
-    .name = "matmul",
-    .size = MATMUL_MAX,
-    .quick_size = 128,
-    .repeats = 1,
-    .expected = 0,
-    .quick_expected = 0,
-    .serial = matmul_serial,
-    .job = matmul_job_run,
-    .prepare = matmul_prepare,
-    .check = matmul_check,
-};

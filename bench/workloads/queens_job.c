@@ -1,9 +1,8 @@
 /*
  * In how many ways do n queens leave each other alone? A job for each queen that can be placed, with a board of its own.
  */
+#include "bench/workloads/job.h"
 #include "bench/workloads/queens.h"
-#include "bench/workloads/serial.h"
-#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 /*
@@ -28,19 +27,8 @@ WEFT_JOB(uint64_t, place, struct queens, board)
     return ways;
 }
 
-static int queens_job_run(int size, uint64_t *result_out)
+int queens_job_run(int size, uint64_t *result_out)
 {
     struct queens board = {.size = size};
     return WEFT_RUN(place, board, result_out);
 }
-
-const struct workload queens_workload = {
-    .name = "queens",
-    .size = 12,
-    .quick_size = 8,
-    .repeats = 1,
-    .expected = 14200,
-    .quick_expected = 92,
-    .serial = queens_serial,
-    .job = queens_job_run,
-};

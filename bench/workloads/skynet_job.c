@@ -1,8 +1,7 @@
 /*
  * Skynet: a job for each node of the tree, ten of them open at once, and next to nothing to do in each.
  */
-#include "bench/workloads/serial.h"
-#include "bench/workloads/workload.h"
+#include "bench/workloads/job.h"
 #include "weft/job.h"
 
 enum { CHILDREN = 10 };
@@ -32,18 +31,7 @@ WEFT_JOB(uint64_t, add_up, struct leaves, leaves)
     return sum;
 }
 
-static int skynet_job_run(int size, uint64_t *result_out)
+int skynet_job_run(int size, uint64_t *result_out)
 {
     return WEFT_RUN(add_up, ((struct leaves){0, size}), result_out);
 }
-
-const struct workload skynet_workload = {
-    .name = "skynet",
-    .size = 1000000,
-    .quick_size = 1000,
-    .repeats = 20,
-    .expected = 499999500000,
-    .quick_expected = 499500,
-    .serial = skynet_serial,
-    .job = skynet_job_run,
-};

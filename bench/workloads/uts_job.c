@@ -2,9 +2,8 @@
  * How many nodes has an unbalanced tree? A job for each node. The binomial one is some 1,500 levels deep, and its root has 2,000 jobs
  * open at once.
  */
-#include "bench/workloads/serial.h"
+#include "bench/workloads/job.h"
 #include "bench/workloads/uts.h"
-#include "bench/workloads/workload.h"
 #include "weft/job.h"
 
 struct subtree {
@@ -37,34 +36,12 @@ static int walk_all(struct uts_tree tree, uint64_t *result_out)
     return WEFT_RUN(walk, ((struct subtree){&tree, uts_root(&tree)}), result_out);
 }
 
-static int uts_geometric_job(int size, uint64_t *result_out)
+int uts_geometric_job_run(int size, uint64_t *result_out)
 {
     return walk_all(uts_geometric(size), result_out);
 }
 
-static int uts_binomial_job(int size, uint64_t *result_out)
+int uts_binomial_job_run(int size, uint64_t *result_out)
 {
     return walk_all(uts_binomial(size), result_out);
 }
-
-const struct workload uts_geometric_workload = {
-    .name = "uts_t1",
-    .size = 10,
-    .quick_size = 5,
-    .repeats = 1,
-    .expected = 4130071,
-    .quick_expected = 3987,
-    .serial = uts_geometric_serial,
-    .job = uts_geometric_job,
-};
-
-const struct workload uts_binomial_workload = {
-    .name = "uts_t3",
-    .size = 2000,
-    .quick_size = 40,
-    .repeats = 1,
-    .expected = 4112897,
-    .quick_expected = 6521,
-    .serial = uts_binomial_serial,
-    .job = uts_binomial_job,
-};

@@ -1,11 +1,12 @@
 /*
- * Workloads: computations that fork, each as plain C and as jobs, with results that are known or easily checked.
+ * Workloads: computations that fork, with results that are known or easily checked.
  *
- * For each there is <name>_serial.c, which knows nothing of weft, and <name>_job.c, which has the entry in `workloads`. Both do the same
- * work; what they share (boards, trees, matrices) is in a file of its own. bench/fork_join.c measures them and tests/task checks them.
+ * For each there is <name>_serial.c, plain C, and <name>_job.c, the same with weft's jobs (job.h); the peers have theirs in bench/peers. All
+ * do the same work; what they share (boards, trees, matrices) is in a file of its own. bench/fork_join.c and the peers measure them, and
+ * tests/task checks them.
  *
  *     workload_prepare(workload, size);
- *     result = workload->serial(size);                  or, in a fiber: status = workload->job(size, &result);
+ *     result = workload->serial(size);                  or another's: status = computation->run(size, &result);
  *     result = workload_result(workload, size, result);
  */
 #ifndef BENCH_WORKLOADS_WORKLOAD_H
@@ -13,6 +14,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct workload {
     const char *name;
@@ -23,12 +28,16 @@ struct workload {
     uint64_t quick_expected; /* and at `quick_size` */
     /* Compute as plain recursion, in any thread with 8 MiB of stack. */
     uint64_t (*serial)(int size);
-    /* Compute as jobs, in a fiber with the largest stack: 0 or what WEFT_RUN() says. */
-    int (*job)(int size, uint64_t *result_out);
     /* What is done before each run without being timed; NULL: nothing. */
     void (*prepare)(int size);
     /* The result, found in memory after the run, in place of the returned one; NULL: that one. */
     uint64_t (*check)(int size);
+};
+
+/* Who else computes it. */
+struct computation {
+    const struct workload *workload;            /* NULL ends a table of them */
+    int (*run)(int size, uint64_t *result_out); /* 0, or a status below 0 */
 };
 
 extern const struct workload fib_workload;
@@ -46,5 +55,9 @@ void workload_prepare(const struct workload *workload, int size);
 
 /* After it: the result, given what the run returned. */
 uint64_t workload_result(const struct workload *workload, int size, uint64_t returned);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

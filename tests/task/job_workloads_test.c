@@ -1,7 +1,7 @@
 /*
  * The computations that the benches measure (bench/workloads), at small sizes: whatever was stolen, their results are those of plain C.
  */
-#include "bench/workloads/workload.h"
+#include "bench/workloads/job.h"
 
 #include "tests/task/scene.h"
 #include "weft/job.h"
@@ -9,17 +9,17 @@
 
 enum { ROUNDS = TEST_IS_SLOW ? 10 : 30 };
 
-struct computation {
-    const struct workload *workload;
+struct run {
+    const struct computation *computation;
     int size;
     uint64_t result;
 };
 
 static int compute(void *arg, void **result_out)
 {
-    struct computation *computation = arg;
+    struct run *run = arg;
     (void)result_out;
-    return computation->workload->job(computation->size, &computation->result);
+    return run->computation->run(run->size, &run->result);
 }
 
 static uint64_t compute_serially(const struct workload *workload, int size)
@@ -28,15 +28,15 @@ static uint64_t compute_serially(const struct workload *workload, int size)
     return workload_result(workload, size, workload->serial(size));
 }
 
-static uint64_t compute_as_jobs(struct weft_runtime *runtime, const struct workload *workload, int size)
+static uint64_t compute_as_jobs(struct weft_runtime *runtime, const struct computation *computation, int size)
 {
-    struct computation computation = {.workload = workload, .size = size};
+    struct run run = {.computation = computation, .size = size};
     struct weft_task *task;
-    workload_prepare(workload, size);
-    CHECK_EQ(weft_job_start(weft_runtime_loop(runtime, 0), compute, &computation, &task), 0);
+    workload_prepare(computation->workload, size);
+    CHECK_EQ(weft_job_start(weft_runtime_loop(runtime, 0), compute, &run, &task), 0);
     CHECK_EQ(weft_future_wait(&task->future, -1, NULL), 0);
     weft_task_unref(task);
-    return workload_result(workload, size, computation.result);
+    return workload_result(computation->workload, size, run.result);
 }
 
 static struct weft_runtime *start_runtime(uint32_t loops)
@@ -53,8 +53,8 @@ static void compute_all_on(uint32_t loops)
 {
     struct weft_runtime *runtime = start_runtime(loops);
     for (int i = 0; i < ROUNDS; i++)
-        for (const struct workload *const *workload = workloads; *workload != NULL; workload++)
-            CHECK_EQ(compute_as_jobs(runtime, *workload, (*workload)->quick_size), (*workload)->quick_expected);
+        for (const struct computation *each = job_computations; each->workload != NULL; each++)
+            CHECK_EQ(compute_as_jobs(runtime, each, each->workload->quick_size), each->workload->quick_expected);
     weft_runtime_destroy(runtime);
 }
 
@@ -83,6 +83,7 @@ Test(job_workloads, are_right_on_four_loops, .timeout = 60)
 Test(job_workloads, binomial_tree_has_its_published_size, .timeout = 60, .disabled = TEST_IS_SLOW)
 {
     struct weft_runtime *runtime = start_runtime(2);
-    CHECK_EQ(compute_as_jobs(runtime, &uts_binomial_workload, uts_binomial_workload.size), uts_binomial_workload.expected);
+    const struct computation binomial = {&uts_binomial_workload, uts_binomial_job_run};
+    CHECK_EQ(compute_as_jobs(runtime, &binomial, uts_binomial_workload.size), uts_binomial_workload.expected);
     weft_runtime_destroy(runtime);
 }

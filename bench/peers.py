@@ -1,0 +1,99 @@
+"""The peers: what each is made of, which packages it needs, and how it is built. bench/run.py asks for them.
+
+A peer is a program in bench/peers/, in its own language, as bench/kit/kit.h describes it. Its packages are Debian's; the versions are theirs.
+"""
+
+import collections
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+
+C_FLAGS = ["-O3", "-DNDEBUG", "-D_GNU_SOURCE", "-I.", "-Wall", "-Wextra"]
+
+Peer = collections.namedtuple("Peer", "name packages commands sources")
+
+# What has no use for more than one thread.
+SINGLE = ("serial C",)
+
+
+# The workloads in plain C, and what measures them.
+COMPUTE = ["bench/kit/kit.c", "bench/kit/compute.c"] + ["bench/workloads/" + name + ".c" for name in (
+    "fib_serial", "matmul", "matmul_serial", "queens_serial", "sha1", "skynet_serial", "uts", "uts_serial", "workload")]
+
+
+def c_peer(name, packages, compiler, source, options):
+    """One file of its own, and the workloads. C++ takes those as objects of gcc."""
+    if source.endswith(".c"):
+        return Peer(name, packages, [[compiler, "-std=c11", *C_FLAGS, source, *COMPUTE, "-o", "{out}", *options, "-lm"]], [source, *COMPUTE])
+    objects = ["{out}." + os.path.basename(part) + ".o" for part in COMPUTE]
+    commands = [["gcc", "-std=c11", *C_FLAGS, "-c", part, "-o", out] for part, out in zip(COMPUTE, objects)]
+    return Peer(name, packages, [*commands, [compiler, "-std=c++17", *C_FLAGS, source, *objects, "-o", "{out}", *options, "-lm"]], [source, *COMPUTE])
+
+
+PEERS = [
+    c_peer("tbb", ["libtbb-dev"], "g++", "bench/peers/tbb.cc", ["-ltbb"]),
+    c_peer("libgomp", ["gcc"], "gcc", "bench/peers/openmp.c", ["-fopenmp"]),
+    c_peer("libomp", ["clang", "libomp-dev"], "clang", "bench/peers/openmp.c", ["-fopenmp"]),
+]
+
+
+def is_installed(package):
+    status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                            check=False)
+    return status.stdout == "installed"
+
+
+def install(packages):
+    """True if they are there now. Nobody is asked for a password."""
+    command = ["apt-get", "-q", "-y", "install", "--no-install-recommends", *packages]
+    if os.geteuid() != 0:
+        command = ["sudo", "-n", *command]
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+                          check=False).returncode == 0
+
+
+def folder():
+    path = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "weft-bench")
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def built(peer, tree):
+    """The program, made anew when a source or the command is another one; and why there is none."""
+    digest = hashlib.sha256(repr(peer.commands).encode())
+    for source in peer.sources:
+        with open(os.path.join(tree, source), "rb") as stream:
+            digest.update(stream.read())
+    out = os.path.join(folder(), f"{peer.name}-{digest.hexdigest()[:16]}")
+    if os.path.exists(out):
+        return out, None
+    with tempfile.TemporaryDirectory() as place:
+        for command in peer.commands:
+            command = [word.format(out=os.path.join(place, "peer")) for word in command]
+            done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+            if done.returncode != 0:
+                return None, "it does not build: " + done.stdout.strip()[-400:]
+        shutil.move(os.path.join(place, "peer"), out)
+    return out, None
+
+
+def ready(tree, wanted):
+    """The programs of the wanted peers, and who is missing, with the reason."""
+    programs, missing = [], []
+    for peer in PEERS:
+        if wanted == "none" or wanted != "all" and peer.name not in wanted.split(","):
+            continue
+        absent = [package for package in peer.packages if not is_installed(package)]
+        if absent and not install(absent):
+            missing.append((peer.name, "not installed: " + " ".join(absent)))
+            continue
+        program, why = built(peer, tree)
+        if program is None:
+            missing.append((peer.name, why))
+        else:
+            programs.append(program)
+    return programs, missing

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Let weft and its peers answer the benches' questions in turn, and say what each of them answered.
+
+    tools/bazel run -c opt //bench:run -- [NAME…] [--peers=all|none|LIST] [--loops=LIST] [--rounds=N] [--json=FILE] [--quick] [--list]
+
+NAME is a bench ("fork_join") or one of its cases ("fork_join.fib"); none means all. A contestant is a program as bench/kit/kit.h describes it.
+In each round each contestant runs each case once, so that the machine's mood is everybody's; the first round warms the machine up and does
+not count. A peer is built when it is asked for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that
+is missing is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+"""
+
+import argparse
+import collections
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+TREE = os.environ.get("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
+sys.path.insert(0, os.path.join(TREE, "bench"))
+import peers as peer_table  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+OURS = ("fork_join", "peers/serial")
+RUN_SECONDS_MAX = 600
+KEYS = ("bench", "case", "who", "loops", "unit", "median", "min", "max", "runs", "user_ns", "sys_ns", "syscalls")
+
+Contestant = collections.namedtuple("Contestant", "who program cases")
+Turn = collections.namedtuple("Turn", "contestant bench case loops")
+
+
+class Failed(Exception):
+    """A contestant did not do what it was asked; the text says who and how."""
+
+
+def output_of(command, timeout=60):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise Failed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+    return done.stdout
+
+
+def contestant(program):
+    cases = [tuple(line.split()) for line in output_of([program, "--list"]).splitlines()]
+    return Contestant(output_of([program, "--who"]).strip(), program, cases)
+
+
+# ---- what is asked of whom ----
+
+
+def is_wanted(names, bench, case):
+    return not names or bench in names or f"{bench}.{case}" in names
+
+
+def turns_of(contestants, options):
+    """All turns of a round: those that answer one question stand side by side."""
+    turns = []
+    for each in contestants:
+        for bench, case in each.cases:
+            if is_wanted(options.names, bench, case):
+                for loops in [1] if each.who in peer_table.SINGLE else options.loops:
+                    turns.append(Turn(each, bench, case, loops))
+    order = {key: place for place, key in enumerate(dict.fromkeys((turn.bench, turn.case) for turn in turns))}
+    return sorted(turns, key=lambda turn: (order[turn.bench, turn.case], turn.loops))
+
+
+def take(turn, is_quick):
+    """One run: the figures that it prints."""
+    command = [turn.contestant.program, turn.bench, turn.case, "--loops", str(turn.loops)] + ["--quick"] * is_quick
+    return [json.loads(line) for line in output_of(command, RUN_SECONDS_MAX).splitlines()]
+
+
+# ---- figures ----
+
+
+class Figures:
+    """What was measured, by question and who answered, in the order in which it first came."""
+
+    def __init__(self):
+        self.found = {}
+
+    def add(self, who, figure):
+        key = (figure["bench"], figure["case"], who, figure["loops"], figure["unit"])
+        self.found.setdefault(key, []).append(figure)
+
+    def lines(self):
+        for key, runs in self.found.items():
+            values = [run["value"] for run in runs]
+            numbers = (statistics.median(values), min(values), max(values), len(values))
+            rest = tuple(self.median_of(runs, name) for name in ("user_ns", "sys_ns", "syscalls"))
+            yield dict(zip(KEYS, key + numbers + rest))
+
+    @staticmethod
+    def median_of(runs, name):
+        values = [run[name] for run in runs if run.get(name) is not None]
+        return statistics.median(values) if values else None
+
+
+def say_where(text):
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def play(turns, options, figures):
+    failures = []
+    for number in range(-(not options.quick), options.rounds):
+        for turn in turns:
+            where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
+            say_where(f"round {number}: {where}")
+            try:
+                found = take(turn, options.quick)
+            except (Failed, ValueError, subprocess.TimeoutExpired) as error:
+                failures.append(f"{where}: {error}")
+                continue
+            for figure in found if number >= 0 else []:
+                figures.add(turn.contestant.who, figure)
+    say_where("")
+    return list(dict.fromkeys(failures))
+
+
+# ---- what is said ----
+
+
+def number(value):
+    return "-" if value is None else f"{value:.4g}"
+
+
+def print_table(lines):
+    header = ("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls")
+    rows = [header]
+    for line in lines:
+        spread = (line["max"] - line["min"]) / line["median"] if line["median"] else 0
+        rows.append((f"{line['bench']}.{line['case']}", line["who"], str(line["loops"]), line["unit"], number(line["median"]), number(line["min"]),
+                     f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"])))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    for row in rows:
+        print("  ".join(word.ljust(width) if i < 4 else word.rjust(width) for i, (word, width) in enumerate(zip(row, widths))).rstrip())
+
+
+def write_json(path, lines, missing):
+    with open(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), path), "w", encoding="utf-8") as stream:
+        for line in lines:
+            print(json.dumps(line), file=stream)
+        for who, why in missing:
+            print(json.dumps(dict.fromkeys(KEYS) | {"who": who, "missing": why}), file=stream)
+
+
+def options_of(words):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("names", nargs="*", help="benches, or cases of them")
+    parser.add_argument("--peers", default="all", help="all, none, or names of bench/peers.py, with commas between")
+    parser.add_argument("--loops", default="1,2", help="how many loops or threads, with commas between")
+    parser.add_argument("--rounds", type=int, default=5, help="that count; 1 with --quick")
+    parser.add_argument("--json", help="where to write the figures, an object a line")
+    parser.add_argument("--quick", action="store_true", help="small sizes, one round: does it work?")
+    parser.add_argument("--list", action="store_true", help="say what could be asked, and of whom")
+    options = parser.parse_args(words)
+    options.loops = [int(word) for word in options.loops.split(",")]
+    options.rounds = 1 if options.quick else max(options.rounds, 5)
+    return options
+
+
+def main(words):
+    options = options_of(words)
+    contestants = [contestant(os.path.join(HERE, name)) for name in OURS]
+    found, missing = peer_table.ready(TREE, options.peers)
+    contestants += [contestant(program) for program in found]
+    turns = turns_of(contestants, options)
+    if options.list:
+        for turn in turns:
+            print(f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}")
+        return 0
+    figures = Figures()
+    failures = play(turns, options, figures)
+    lines = list(figures.lines())
+    print_table(lines)
+    for who, why in missing:
+        print(f"missing: {who}: {why}")
+    for failure in failures:
+        print(f"FAILED: {failure}")
+    if options.json:
+        write_json(options.json, lines, missing)
+    return 1 if failures or not lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
