@@ -54,6 +54,6 @@ int compute_main(int argc, char **argv, const char *who, const struct computatio
     size_t count = 0;
     within = where == NULL ? run_here : where;
     for (; computations[count].workload != NULL && count < CASES_MAX; count++)
-        cases[count] = (struct kit_case){"fork_join", computations[count].workload->name, run_case, &computations[count]};
+        cases[count] = (struct kit_case){"fork_join", computations[count].workload->name, run_case, &computations[count], 0};
     return kit_main(argc, argv, who, cases, count);
 }

@@ -7,24 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 static uint64_t ns_of(struct timeval time)
 {
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_usec * 1000;
 }
 
+uint64_t kit_clock_ns(clockid_t clock)
+{
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static struct kit_moment moment(void)
 {
-    struct timespec wall;
     struct rusage self, children;
-    clock_gettime(CLOCK_MONOTONIC, &wall);
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &children);
     return (struct kit_moment){
-        .wall_ns = (uint64_t)wall.tv_sec * 1000000000 + (uint64_t)wall.tv_nsec,
         .user_ns = ns_of(self.ru_utime) + ns_of(children.ru_utime),
         .sys_ns = ns_of(self.ru_stime) + ns_of(children.ru_stime),
+        .wall_ns = kit_clock_ns(CLOCK_MONOTONIC),
+        .thread_ns = kit_clock_ns(CLOCK_THREAD_CPUTIME_ID),
     };
 }
 
@@ -46,13 +51,23 @@ static double ns_in(const char *unit)
     return strcmp(unit, "ms") == 0 ? 1e6 : strcmp(unit, "us") == 0 ? 1e3 : 1;
 }
 
-void kit_stop(struct kit *kit, const char *unit, double units)
+static void stop(const struct kit *kit, const char *unit, double units, uint64_t took_ns)
 {
     struct kit_moment now = moment();
     char rest[96];
     snprintf(rest, sizeof(rest), ",\"user_ns\":%.6g,\"sys_ns\":%.6g", (double)(now.user_ns - kit->start.user_ns) / units,
              (double)(now.sys_ns - kit->start.sys_ns) / units);
-    print(kit, NULL, unit, (double)(now.wall_ns - kit->start.wall_ns) / units / ns_in(unit), rest);
+    print(kit, NULL, unit, (double)took_ns / units / ns_in(unit), rest);
+}
+
+void kit_stop(struct kit *kit, const char *unit, double units)
+{
+    stop(kit, unit, units, kit_clock_ns(CLOCK_MONOTONIC) - kit->start.wall_ns);
+}
+
+void kit_stop_alone(struct kit *kit, const char *unit, double units)
+{
+    stop(kit, unit, units, kit_clock_ns(CLOCK_THREAD_CPUTIME_ID) - kit->start.thread_ns);
 }
 
 void kit_figure(struct kit *kit, const char *name, const char *unit, double value)
@@ -99,7 +114,7 @@ static int list(const struct kit_case *cases, size_t count)
 
 int kit_main(int argc, char **argv, const char *who, const struct kit_case *cases, size_t count)
 {
-    struct kit kit = {.loops = 1};
+    struct kit kit = {0};
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return list(cases, count);
     if (argc == 2 && strcmp(argv[1], "--who") == 0)
@@ -112,8 +127,13 @@ int kit_main(int argc, char **argv, const char *who, const struct kit_case *case
             kit.loops = (uint32_t)strtoul(argv[++i], NULL, 10);
         else
             return usage(argv[0]);
-    if (kit.present == NULL || kit.loops == 0)
+    if (kit.present == NULL)
         return usage(argv[0]);
+    uint32_t sensible = kit.present->loops;
+    if (kit.loops == 0)
+        kit.loops = sensible == 0 ? 1 : sensible;
+    if (sensible != 0 && kit.loops != sensible)
+        return 0;
     kit.arg = kit.present->arg;
     kit.present->run(&kit);
     return 0;

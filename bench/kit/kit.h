@@ -29,23 +29,25 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Time, and processor time of the process: all its threads, and the children that it has waited for. */
+/* Time, and processor time of the process, all its threads and the children that it has waited for, and of this thread. */
 struct kit_moment {
-    uint64_t wall_ns;
     uint64_t user_ns;
     uint64_t sys_ns;
+    uint64_t wall_ns;
+    uint64_t thread_ns;
 };
 
 /* One run of one case. */
 struct kit {
     const struct kit_case *present;
     const void *arg;
-    uint32_t loops; /* threads, or loops, to use; 1 unless told */
+    uint32_t loops; /* threads, or loops, to use; 1 unless told, or the case says */
     bool is_quick;  /* for a look: a small size */
     struct kit_moment start;
 };
@@ -55,6 +57,7 @@ struct kit_case {
     const char *name;
     void (*run)(struct kit *kit);
     const void *arg; /* for kit->arg */
+    uint32_t loops;  /* 0: any number; else only so many make sense, and asked for another it prints nothing */
 };
 
 /* Do what the arguments say. What main() returns. */
@@ -65,6 +68,15 @@ void kit_start(struct kit *kit);
 
 /* Now it is over: print the time that each of `units` took in `unit`, which is "ms", "us" or "ns", and its processor time. */
 void kit_stop(struct kit *kit, const char *unit, double units);
+
+/*
+ * The same for what happened in this thread, which has called kit_start() too: the time that it had a processor for. How busy the machine is
+ * changes that less.
+ */
+void kit_stop_alone(struct kit *kit, const char *unit, double units);
+
+/* What `clock` says, in nanoseconds. */
+uint64_t kit_clock_ns(clockid_t clock);
 
 /* Print a figure that is no time, or was taken otherwise: `name` is added to the case's. NULL adds nothing. Smaller is better. */
 void kit_figure(struct kit *kit, const char *name, const char *unit, double value);
