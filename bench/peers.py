@@ -20,7 +20,7 @@ SINGLE = ("serial C",)
 
 # The workloads in plain C, and what measures them.
 COMPUTE = ["bench/kit/kit.c", "bench/kit/compute.c"] + ["bench/workloads/" + name + ".c" for name in (
-    "fib_serial", "matmul", "matmul_serial", "queens_serial", "sha1", "skynet_serial", "uts", "uts_serial", "workload")]
+    "fib_serial", "matmul", "matmul_serial", "parallel_for_serial", "queens_serial", "sha1", "skynet_serial", "uts", "uts_serial", "workload")]
 
 
 def c_peer(name, packages, compiler, source, options):

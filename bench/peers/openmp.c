@@ -6,6 +6,7 @@
 
 #include "bench/kit/compute.h"
 #include "bench/workloads/matmul.h"
+#include "bench/workloads/parallel_for.h"
 #include "bench/workloads/queens.h"
 #include "bench/workloads/uts.h"
 
@@ -131,9 +132,25 @@ static int matmul_run(int size, uint64_t *result_out)
     return 0;
 }
 
+static int parallel_for_run(int size, uint64_t *result_out)
+{
+    uint64_t sum = 0;
+#pragma omp parallel for reduction(+ : sum)
+    for (int i = 0; i < size; i++)
+        sum += parallel_for_value((uint32_t)i);
+    *result_out = sum;
+    return 0;
+}
+
+/* A parallel loop makes its own team. */
 static void within_a_team(struct kit *kit, void (*body)(struct kit *kit))
 {
+    const struct computation *computation = kit->arg;
     omp_set_num_threads((int)kit->loops);
+    if (computation->workload == &parallel_for_workload) {
+        body(kit);
+        return;
+    }
 #pragma omp parallel
 #pragma omp single
     body(kit);
@@ -148,6 +165,7 @@ int main(int argc, char **argv)
         {&uts_geometric_workload, uts_geometric_run},
         {&uts_binomial_workload, uts_binomial_run},
         {&matmul_workload, matmul_run},
+        {&parallel_for_workload, parallel_for_run},
         {NULL, NULL},
     };
 #if defined(__clang__)

@@ -18,6 +18,7 @@ SERIAL(skynet)
 SERIAL(uts_geometric)
 SERIAL(uts_binomial)
 SERIAL(matmul)
+SERIAL(parallel_for)
 
 int main(int argc, char **argv)
 {
@@ -28,6 +29,7 @@ int main(int argc, char **argv)
         {&uts_geometric_workload, uts_geometric_run},
         {&uts_binomial_workload, uts_binomial_run},
         {&matmul_workload, matmul_run},
+        {&parallel_for_workload, parallel_for_run},
         {NULL, NULL},
     };
     return compute_main(argc, argv, "serial C", computations, NULL);

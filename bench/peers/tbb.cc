@@ -1,18 +1,22 @@
 /*
- * oneTBB: the computations of fork_join by parallel_invoke and task_group.
+ * oneTBB: the computations of fork_join by parallel_invoke, task_group and parallel_reduce.
  */
+#include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_invoke.h>
+#include <tbb/parallel_reduce.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 #include <tbb/version.h>
 
 #include <atomic>
+#include <functional>
 
 #include "bench/kit/compute.h"
 
 extern "C" {
 #include "bench/workloads/matmul.h"
+#include "bench/workloads/parallel_for.h"
 #include "bench/workloads/queens.h"
 #include "bench/workloads/uts.h"
 }
@@ -136,6 +140,14 @@ int matmul_run(int size, uint64_t *result_out)
     return 0;
 }
 
+int parallel_for_run(int size, uint64_t *result_out)
+{
+    using range_of = tbb::blocked_range<uint32_t>;
+    auto add_up_to = [](const range_of &part, uint64_t sum) { return sum + parallel_for_sum(range{part.begin(), uint32_t(part.size())}); };
+    *result_out = tbb::parallel_reduce(range_of(0, uint32_t(size)), uint64_t(0), add_up_to, std::plus<uint64_t>());
+    return 0;
+}
+
 void within_an_arena(kit *kit, void (*body)(struct kit *kit))
 {
     tbb::global_control limit(tbb::global_control::max_allowed_parallelism, kit->loops);
@@ -154,6 +166,7 @@ int main(int argc, char **argv)
         {&uts_geometric_workload, uts_geometric_run},
         {&uts_binomial_workload, uts_binomial_run},
         {&matmul_workload, matmul_run},
+        {&parallel_for_workload, parallel_for_run},
         {nullptr, nullptr},
     };
     return compute_main(argc, argv, "oneTBB " TBB_VERSION_STRING, computations, within_an_arena);

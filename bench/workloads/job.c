@@ -12,5 +12,6 @@ const struct computation job_computations[] = {
     {&uts_geometric_workload, uts_geometric_job_run},
     {&uts_binomial_workload, uts_binomial_job_run},
     {&matmul_workload, matmul_job_run},
+    {&parallel_for_workload, parallel_for_job_run},
     {NULL, NULL},
 };

@@ -12,6 +12,7 @@ int skynet_job_run(int size, uint64_t *result_out);
 int uts_geometric_job_run(int size, uint64_t *result_out);
 int uts_binomial_job_run(int size, uint64_t *result_out);
 int matmul_job_run(int size, uint64_t *result_out);
+int parallel_for_job_run(int size, uint64_t *result_out);
 
 /* All of them, in the order of `workloads`. */
 extern const struct computation job_computations[];

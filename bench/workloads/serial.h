@@ -12,5 +12,6 @@ uint64_t skynet_serial(int size);
 uint64_t uts_geometric_serial(int size);
 uint64_t uts_binomial_serial(int size);
 uint64_t matmul_serial(int size);
+uint64_t parallel_for_serial(int size);
 
 #endif

@@ -70,8 +70,19 @@ const struct workload matmul_workload = {
     .check = matmul_check,
 };
 
+const struct workload parallel_for_workload = {
+    .name = "parallel_for",
+    .size = 10000000,
+    .quick_size = 100000,
+    .repeats = 5,
+    .expected = 83890610879090,
+    .quick_expected = 839007035163,
+    .serial = parallel_for_serial,
+};
+
 const struct workload *const workloads[] = {
-    &fib_workload, &queens_workload, &skynet_workload, &uts_geometric_workload, &uts_binomial_workload, &matmul_workload, NULL,
+    &fib_workload,          &queens_workload, &skynet_workload,       &uts_geometric_workload,
+    &uts_binomial_workload, &matmul_workload, &parallel_for_workload, NULL,
 };
 
 void workload_prepare(const struct workload *workload, int size)

@@ -46,6 +46,7 @@ extern const struct workload skynet_workload;
 extern const struct workload uts_geometric_workload;
 extern const struct workload uts_binomial_workload;
 extern const struct workload matmul_workload;
+extern const struct workload parallel_for_workload;
 
 /* All of them, ended by NULL. */
 extern const struct workload *const workloads[];
