@@ -40,7 +40,7 @@ enum {
     SECONDS_LONG = 600,
     RISE_MAX_BYTES = 1 << 20,
     RISE_MAX_DESCRIPTORS = 32,
-    END_S = 20
+    END_S = 120
 };
 
 #define SECOND_NS INT64_C(1000000000)
