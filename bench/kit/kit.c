@@ -75,6 +75,20 @@ void kit_figure(struct kit *kit, const char *name, const char *unit, double valu
     print(kit, name, unit, value, "");
 }
 
+void kit_figure_cost(struct kit *kit, const char *name, const char *unit, double value, struct kit_cost cost)
+{
+    const struct {
+        const char *name;
+        double value;
+    } parts[] = {{"user_ns", cost.user_ns}, {"sys_ns", cost.sys_ns}, {"syscalls", cost.syscalls}};
+    char rest[128] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+        if (parts[i].value >= 0)
+            len += (size_t)snprintf(rest + len, sizeof(rest) - len, ",\"%s\":%.6g", parts[i].name, parts[i].value);
+    print(kit, name, unit, value, rest);
+}
+
 void kit_check(const struct kit *kit, bool is_true, const char *what)
 {
     if (is_true)

@@ -81,6 +81,16 @@ uint64_t kit_clock_ns(clockid_t clock);
 /* Print a figure that is no time, or was taken otherwise: `name` is added to the case's. NULL adds nothing. Smaller is better. */
 void kit_figure(struct kit *kit, const char *name, const char *unit, double value);
 
+/* Processor time and system calls of one operation; below 0 where it is not known. */
+struct kit_cost {
+    double user_ns;
+    double sys_ns;
+    double syscalls;
+};
+
+/* The same for a figure whose costs were taken elsewhere, such as those of another process. */
+void kit_figure_cost(struct kit *kit, const char *name, const char *unit, double value, struct kit_cost cost);
+
 /* End the program if `is_true` is not. */
 void kit_check(const struct kit *kit, bool is_true, const char *what);
 
