@@ -10,6 +10,10 @@
 #include "bench/workloads/queens.h"
 #include "bench/workloads/uts.h"
 
+/* A macro's value in quotes. */
+#define TEXT_OF(value) #value
+#define TEXT(value) TEXT_OF(value)
+
 enum { CHILDREN = 10, QUEENS = QUEENS_MAX };
 
 static long fib(int n)
@@ -169,7 +173,7 @@ int main(int argc, char **argv)
         {NULL, NULL},
     };
 #if defined(__clang__)
-    const char *who = "OpenMP (clang " __clang_version__ ")";
+    const char *who = "OpenMP (clang " TEXT(__clang_major__) "." TEXT(__clang_minor__) ")";
 #else
     const char *who = "OpenMP (gcc " __VERSION__ ")";
 #endif
