@@ -1,6 +1,11 @@
 """The peers: what each is made of, which packages it needs, and how it is built. bench/run.py asks for them.
 
 A peer is a program in bench/peers/, in its own language, as bench/kit/kit.h describes it. Its packages are Debian's; the versions are theirs.
+Nothing is fetched but packages: cargo and go are told to look at what Debian has installed, and nowhere else. A server that Debian's package
+would start at once is not installed, but unpacked beside the built programs.
+
+Words of a peer's commands may have {out}, the program to be made; {place}, a folder that is thrown away; {cache}, one that is kept; and
+{version[PACKAGE]}. They run at the top of the tree.
 """
 
 import collections
@@ -12,7 +17,7 @@ import tempfile
 
 C_FLAGS = ["-O3", "-DNDEBUG", "-D_GNU_SOURCE", "-I.", "-Wall", "-Wextra"]
 
-Peer = collections.namedtuple("Peer", "name packages commands sources")
+Peer = collections.namedtuple("Peer", "name packages commands sources unpacked", defaults=[()])
 
 # What has no use for more than one thread.
 SINGLE = ("serial C",)
@@ -32,10 +37,35 @@ def c_peer(name, packages, compiler, source, options):
     return Peer(name, packages, [*commands, [compiler, "-std=c++17", *C_FLAGS, source, *objects, "-o", "{out}", *options, "-lm"]], [source, *COMPUTE])
 
 
+def sources_under(folder_name, suffixes):
+    """Paths from the top of the tree."""
+    tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    found = (os.path.join(path, name) for path, _, names in os.walk(os.path.join(tree, folder_name)) for name in names)
+    return sorted(os.path.relpath(path, tree) for path in found if path.endswith(suffixes))
+
+
+def go_peer():
+    environment = ["GOCACHE={cache}/go", "GOPATH={place}/go", "GOPROXY=off", "GOTOOLCHAIN=local", "GOFLAGS=-buildvcs=false", "CGO_ENABLED=0"]
+    build = ["env", "-C", "bench/peers/go", *environment, "go", "build", "-trimpath", "-o", "{out}", "."]
+    return Peer("go", ["golang-go"], [build], sources_under("bench/peers/go", (".go", ".mod")))
+
+
+def rust_peer(name, packages):
+    """A crate of its own beside the kit's. cargo writes a lock file, which would be in the way of another machine's versions."""
+    environment = ["-u", "RUSTFLAGS", "CARGO_HOME={cache}/cargo", "RUSTC=/usr/bin/rustc", "PEER_VERSION={version[" + packages[0] + "]}"]
+    debian = ["--config", 'source.crates-io.replace-with="debian"', "--config", 'source.debian.directory="/usr/share/cargo/registry"']
+    crate = ["--manifest-path", "{place}/rust/" + name + "/Cargo.toml", "--target-dir", "{cache}/rust"]
+    build = ["env", *environment, "/usr/bin/cargo", *debian, "build", "--release", "--offline", "--quiet", *crate]
+    commands = [["cp", "-r", "bench/peers/rust", "{place}/rust"], build, ["cp", "{cache}/rust/release/" + name + "_peer", "{out}"]]
+    sources = [*sources_under("bench/peers/rust/kit", (".rs", ".toml")), *sources_under("bench/peers/rust/" + name, (".rs", ".toml"))]
+    return Peer(name, ["cargo", "librust-libc-dev", *packages], commands, sources)
+
+
 PEERS = [
     c_peer("tbb", ["libtbb-dev"], "g++", "bench/peers/tbb.cc", ["-ltbb"]),
     c_peer("libgomp", ["gcc"], "gcc", "bench/peers/openmp.c", ["-fopenmp"]),
     c_peer("libomp", ["clang", "libomp-dev"], "clang", "bench/peers/openmp.c", ["-fopenmp"]),
+    rust_peer("rayon", ["librust-rayon-dev"]),
 ]
 
 
@@ -56,6 +86,14 @@ def install(packages):
                           check=False).returncode == 0
 
 
+class Versions(dict):
+    """What upstream calls the version of an installed package."""
+
+    def __missing__(self, package):
+        shown = subprocess.run(["dpkg-query", "-W", "-f", "${source:Upstream-Version}", package], stdout=subprocess.PIPE, text=True, check=False)
+        return shown.stdout
+
+
 def folder():
     path = os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "weft-bench")
     os.makedirs(path, exist_ok=True)
@@ -63,8 +101,9 @@ def folder():
 
 
 def built(peer, tree):
-    """The program, made anew when a source or the command is another one; and why there is none."""
-    digest = hashlib.sha256(repr(peer.commands).encode())
+    """The program, made anew when a source, a package or the command is another one; and why there is none."""
+    versions = Versions()
+    digest = hashlib.sha256(repr((peer.commands, [versions[package] for package in peer.packages])).encode())
     for source in peer.sources:
         with open(os.path.join(tree, source), "rb") as stream:
             digest.update(stream.read())
@@ -73,7 +112,7 @@ def built(peer, tree):
         return out, None
     with tempfile.TemporaryDirectory() as place:
         for command in peer.commands:
-            command = [word.format(out=os.path.join(place, "peer")) for word in command]
+            command = [word.format(out=os.path.join(place, "peer"), place=place, cache=folder(), version=versions) for word in command]
             done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode != 0:
                 return None, "it does not build: " + done.stdout.strip()[-400:]
