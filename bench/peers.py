@@ -37,6 +37,18 @@ def c_peer(name, packages, compiler, source, options):
     return Peer(name, packages, [*commands, [compiler, "-std=c++17", *C_FLAGS, source, *objects, "-o", "{out}", *options, "-lm"]], [source, *COMPUTE])
 
 
+def kit_peer(name, package, source, kit, options=()):
+    """One file of its own, which has a library, and what the kit has for its questions. Several may have one name: they are asked for together."""
+    parts = ["bench/kit/" + part + ".c" for part in ("kit", *kit)]
+    version = ["-DLIBRARY_VERSION=\"{version[" + package + "]}\""] if package else []
+    objects = ["{place}/" + os.path.basename(part) + ".o" for part in parts]
+    commands = [["gcc", "-std=c11", *C_FLAGS, "-c", part, "-o", out] for part, out in zip(parts, objects)]
+    compiler = ["gcc", "-std=c11"] if source.endswith(".c") else ["g++", "-std=c++17"]
+    commands += [[*compiler, *C_FLAGS, *version, "bench/peers/" + source, *objects, "-o", "{out}", "-pthread", *options]]
+    headers = [part[:-2] + ".h" for part in parts]
+    return Peer(name, ["g++", package] if package else ["gcc"], commands, ["bench/peers/" + source, *parts, *headers])
+
+
 def sources_under(folder_name, suffixes):
     """Paths from the top of the tree."""
     tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -66,6 +78,19 @@ PEERS = [
     c_peer("libgomp", ["gcc"], "gcc", "bench/peers/openmp.c", ["-fopenmp"]),
     c_peer("libomp", ["clang", "libomp-dev"], "clang", "bench/peers/openmp.c", ["-fopenmp"]),
     rust_peer("rayon", ["librust-rayon-dev"]),
+    go_peer(),
+    kit_peer("raw", "", "raw_switch.c", []),
+    kit_peer("raw", "", "raw_post.c", ["posters"]),
+    kit_peer("raw-write", "", "raw_post.c", ["posters"], ["-DRAW_WRITE_EACH"]),
+    *(kit_peer(name, "", "raw_ping_pong.c", ["bind"], [f"-DRAW_WAY={way}"]) for way, name in enumerate(("raw-eventfd", "raw-epoll", "raw-futex", "raw"))),
+    kit_peer("swapcontext", "", "swapcontext.c", []),
+    kit_peer("boost", "libboost-context-dev", "context.cc", [], ["-lboost_context"]),
+    kit_peer("boost", "libboost-dev", "asio_timers.cc", ["alarms"]),
+    kit_peer("boost", "libboost-dev", "asio_post.cc", ["bind", "posters"]),
+    kit_peer("libuv", "libuv1-dev", "libuv_timers.c", ["alarms"], ["-luv"]),
+    kit_peer("libuv", "libuv1-dev", "libuv_post.c", ["bind", "posters"], ["-luv"]),
+    kit_peer("libevent", "libevent-dev", "libevent_timers.c", ["alarms"], ["-levent_core"]),
+    kit_peer("libev", "libev-dev", "libev_timers.c", ["alarms"], ["-lev"]),
 ]
 
 

@@ -20,8 +20,9 @@ static int take(void *arg)
     return 0;
 }
 
-static void post_call(void *arg)
+static void post_call(void *arg, int poster, int number)
 {
+    (void)poster, (void)number;
     kit_must(kit_of_posts, weft_loop_call_soon_threadsafe(arg, take, NULL, NULL, NULL), "a post");
 }
 
@@ -32,14 +33,12 @@ static int take_work(struct weft_work *work)
     return 0;
 }
 
-/* One thread posts; all that it has posted was taken when it begins anew. */
-static void post_work(void *arg)
+static void post_work(void *arg, int poster, int number)
 {
-    static struct weft_work works[POSTERS_POSTS];
-    static int next;
-    struct weft_work *work = &works[next++ % POSTERS_POSTS];
-    work->run = take_work;
-    work_ready(&((struct weft_loop *)arg)->worker, work);
+    static struct weft_work posts[POSTERS_POSTS]; /* of one thread */
+    (void)poster;
+    posts[number].run = take_work;
+    work_ready(&((struct weft_loop *)arg)->worker, &posts[number]);
 }
 
 struct posting {

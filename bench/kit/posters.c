@@ -29,10 +29,11 @@ void posters_took(uint64_t count)
 static void *post_often(void *arg)
 {
     uint64_t *spent_ns = arg;
+    int self = (int)(spent_ns - posters.spent_ns);
     pthread_barrier_wait(&posters.at_once);
     uint64_t start_ns = kit_clock_ns(CLOCK_THREAD_CPUTIME_ID);
     for (int i = 0; i < posters.count; i++)
-        posters.post(posters.arg);
+        posters.post(posters.arg, self, i);
     *spent_ns = kit_clock_ns(CLOCK_THREAD_CPUTIME_ID) - start_ns;
     return NULL;
 }

@@ -15,10 +15,10 @@ extern "C" {
 
 enum { POSTERS_MAX = 4, POSTERS_POSTS = 400000, POSTERS_POSTS_QUICK = 20000 };
 
-/* Post once, from any of the threads. */
-typedef void posters_post_fn(void *arg);
+/* Post once: the thread `poster`, from 0, its `number`th post, from 0. Before a number comes again its post was taken. */
+typedef void posters_post_fn(void *arg, int poster, int number);
 
-/* Let `threads` post by `post(arg)`, warmed up by as many posts before, and print the figures. Returns the number of posts counted. */
+/* Let `threads` post by `post`, warmed up by as many posts before, and print the figures. Returns the number of posts counted. */
 double posters_measure(struct kit *kit, int threads, posters_post_fn *post, void *arg);
 
 /* So many more were taken. The taker, which is one thread. */
