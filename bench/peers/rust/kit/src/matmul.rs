@@ -61,12 +61,17 @@ impl Part {
             // SAFETY: rows lie in the part, and c's are nobody else's now.
             let (from, to) = unsafe { (row_of(self.a, row * self.stride), row_of_mut(self.c, row * self.stride)) };
             for (inner, factor) in from.iter().enumerate() {
-                let other = unsafe { row_of(self.b, inner * self.stride) };
-                for column in 0..BLOCK {
-                    to[column] += factor * other[column];
-                }
+                add_scaled(to, *factor, unsafe { row_of(self.b, inner * self.stride) });
             }
         }
+    }
+}
+
+/// Arguments are known not to overlap, which makes a loop of vectors of this one.
+#[inline(always)]
+fn add_scaled(to: &mut [f32; BLOCK], factor: f32, other: &[f32; BLOCK]) {
+    for column in 0..BLOCK {
+        to[column] += factor * other[column];
     }
 }
 

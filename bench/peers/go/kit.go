@@ -1,0 +1,166 @@
+// Kit: what makes a program in Go a contestant of bench/run.py, as bench/kit/kit.h describes it.
+//
+// A case warms up by itself, and ends the program if its result is wrong.
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// kit is one run of one case.
+type kit struct {
+	loops   int
+	isQuick bool
+	present *benchCase
+	start   moment
+}
+
+type benchCase struct {
+	bench, name string
+	loops       int // 0: any number; else only so many make sense, and asked for another it prints nothing
+	run         func(*kit)
+}
+
+// moment is real time, and the processor time of all the process' threads, in nanoseconds.
+type moment struct {
+	wall      time.Time
+	user, sys int64
+}
+
+func now() moment {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		panic(err)
+	}
+	return moment{time.Now(), usage.Utime.Nano(), usage.Stime.Nano()}
+}
+
+// scaled is `full`, or so much less for a look.
+func (k *kit) scaled(full, quick int) int {
+	if k.isQuick {
+		return quick
+	}
+	return full
+}
+
+// begin says that now it begins; what was done before is not collected in the time that counts.
+func (k *kit) begin() {
+	runtime.GC()
+	k.start = now()
+}
+
+// end says that now it is over: it prints the real time that each of `units` took in `unit`, and its processor time.
+func (k *kit) end(unit string, units int) {
+	end := now()
+	k.printTime(unit, units, end, end.wall.Sub(k.start.wall).Nanoseconds())
+}
+
+// endAlone is the same for what one thread at a time has done: the time that it had a processor for. Goroutines go from thread to thread, and
+// the collector has its own, so this is what all threads had.
+func (k *kit) endAlone(unit string, units int) {
+	end := now()
+	k.printTime(unit, units, end, end.user+end.sys-k.start.user-k.start.sys)
+}
+
+func (k *kit) printTime(unit string, units int, end moment, took int64) {
+	unitNs := map[string]float64{"ms": 1e6, "ns": 1}[unit]
+	per := float64(units)
+	rest := fmt.Sprintf(",\"user_ns\":%g,\"sys_ns\":%g", float64(end.user-k.start.user)/per, float64(end.sys-k.start.sys)/per)
+	k.print(unit, float64(took)/per/unitNs, rest)
+}
+
+// figure prints what is no time. Smaller is better.
+func (k *kit) figure(unit string, value float64) {
+	k.print(unit, value, "")
+}
+
+func (k *kit) print(unit string, value float64, rest string) {
+	const format = "{\"bench\":\"%s\",\"case\":\"%s\",\"loops\":%d,\"unit\":\"%s\",\"value\":%.6g%s}\n"
+	fmt.Printf(format, k.present.bench, k.present.name, k.loops, unit, value, rest)
+}
+
+// check ends the program if `isTrue` is not.
+func (k *kit) check(isTrue bool, what string) {
+	if !isTrue {
+		fmt.Fprintf(os.Stderr, "%s %s: wrong: %s\n", k.present.bench, k.present.name, what)
+		os.Exit(1)
+	}
+}
+
+// residentBytes is what the process has of memory.
+func residentBytes() float64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		panic(err)
+	}
+	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
+	if err != nil {
+		panic(err)
+	}
+	return float64(pages) * float64(os.Getpagesize())
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "--who | --list | BENCH CASE [--loops N] [--quick]")
+	os.Exit(2)
+}
+
+// contest does what the program's arguments say.
+func contest(who string, cases []benchCase) {
+	words := os.Args[1:]
+	switch {
+	case len(words) == 1 && words[0] == "--who":
+		fmt.Println(who)
+	case len(words) == 1 && words[0] == "--list":
+		for _, each := range cases {
+			fmt.Println(each.bench, each.name)
+		}
+	case len(words) < 2:
+		usage()
+	default:
+		run(find(cases, words[0], words[1]), words[2:])
+	}
+}
+
+func find(cases []benchCase, bench, name string) *benchCase {
+	for i := range cases {
+		if cases[i].bench == bench && cases[i].name == name {
+			return &cases[i]
+		}
+	}
+	usage()
+	return nil
+}
+
+func run(present *benchCase, options []string) {
+	k := kit{present: present}
+	for i := 0; i < len(options); i++ {
+		switch {
+		case options[i] == "--quick":
+			k.isQuick = true
+		case options[i] == "--loops" && i+1 < len(options):
+			i++
+			k.loops, _ = strconv.Atoi(options[i])
+		default:
+			usage()
+		}
+	}
+	if k.loops == 0 {
+		k.loops = present.loops
+	}
+	if k.loops == 0 {
+		k.loops = 1
+	}
+	if present.loops != 0 && present.loops != k.loops {
+		return
+	}
+	runtime.GOMAXPROCS(k.loops)
+	present.run(&k)
+}
