@@ -12,7 +12,7 @@
 
 /* A macro's value in quotes. */
 #define TEXT_OF(value) #value
-#define TEXT(value) TEXT_OF(value)
+#define TEXT(value)    TEXT_OF(value)
 
 enum { CHILDREN = 10, QUEENS = QUEENS_MAX };
 
