@@ -30,10 +30,9 @@ struct weft_timer {
     struct weft_loop *loop;
     weft_callback_fn *fn;
     void *arg;
-    struct weft_timer *next, *prev; /* in the list of due timers */
     uint64_t when_ns;
-    uint32_t heap_index; /* place in the heap + 1; 0: not in it */
-    uint32_t is_due;
+    uint32_t slot;                             /* what its loop knows it by, + 1; 0: not armed */
+    uint32_t sequence;                         /* of its last arming, if that has left it where it was */
     void (*abandon)(struct weft_timer *timer); /* instead of firing, when the loop closes; may be NULL */
 };
 

@@ -72,7 +72,7 @@ void loop_forked(struct fork_watch *watch)
     loop->poller_ops = &lost_ops;
     worker_lose(&loop->worker);
     loop->turn_end = (struct weft_work_list){NULL, NULL, 0};
-    loop->due.next = loop->due.prev = &loop->due;
+    loop->timers.due_count = 0;
     if (is_here)
         worker_set_current(NULL); /* so that this thread may run another one */
 }

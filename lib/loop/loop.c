@@ -226,15 +226,21 @@ static void loop_close_worker(struct weft_loop *loop)
         worker_await_wakers(&loop->worker);
 }
 
+/* Take out the next timer, the due ones first. */
+static struct weft_timer *next_armed(struct weft_loop *loop)
+{
+    struct weft_timer *timer = timer_heap_pop_due(&loop->timers);
+    if (timer == NULL && (timer = timer_heap_first(&loop->timers)) != NULL)
+        timer_heap_stop(&loop->timers, timer);
+    return timer;
+}
+
 static void loop_drop_timers(struct weft_loop *loop)
 {
     struct weft_timer *timer;
-    while (!loop_is_forked(loop) && (loop->due.next != &loop->due || timer_heap_first(&loop->timers) != NULL)) {
-        timer = loop->due.next != &loop->due ? loop->due.next : timer_heap_first(&loop->timers);
-        (void)weft_timer_stop(timer);
+    while (!loop_is_forked(loop) && (timer = next_armed(loop)) != NULL)
         if (timer->abandon != NULL)
             timer->abandon(timer);
-    }
     timers_fini(loop);
 }
 

@@ -55,7 +55,6 @@ struct weft_loop {
     struct weft_poller *poller;
     const struct weft_poller_ops *poller_ops; /* of the kind and its bases, laid over each other */
     struct timer_heap timers;
-    struct weft_timer due; /* head of the ring of due timers */
     struct weft_work due_work;
     bool is_due_queued;
     bool is_stopping;
@@ -285,7 +284,7 @@ bool loop_has_work(struct weft_loop *loop);
  *
  * thread:  the one that entered
  */
-uint64_t loop_next_timer_ns(const struct weft_loop *loop);
+uint64_t loop_next_timer_ns(struct weft_loop *loop);
 
 /*
  * End the run. `is_stopping` is cleared.

@@ -2,7 +2,7 @@
  * Timers of a loop: arming, stopping, and firing what is due.
  *
  * Due timers leave the heap for a ring, and one work behind the I/O of the iteration runs the ring: timers come last in an iteration
- * (LOOP-3), and a timer that an earlier callback of the same iteration stops is unlinked in one step and never fires.
+ * (LOOP-3), and a timer that an earlier callback of the same iteration stops never fires.
  */
 #include "lib/loop/timers.h"
 
@@ -12,23 +12,6 @@
 #include "lib/loop/loop.h"
 #include "weft/atomic.h"
 #include "weft/status.h"
-
-static void ring_append(struct weft_timer *head, struct weft_timer *timer)
-{
-    timer->prev = head->prev;
-    timer->next = head;
-    head->prev->next = timer;
-    head->prev = timer;
-    timer->is_due = true;
-}
-
-static void ring_remove(struct weft_timer *timer)
-{
-    timer->prev->next = timer->next;
-    timer->next->prev = timer->prev;
-    timer->next = timer->prev = NULL;
-    timer->is_due = false;
-}
 
 void weft_timer_init(struct weft_timer *timer, struct weft_loop *loop, weft_callback_fn *fn, void *arg)
 {
@@ -58,17 +41,7 @@ int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
     int status = loop_check(loop);
     if (status < 0)
         return status;
-    if (timer->heap_index != 0) {
-        timer_heap_move(&loop->timers, timer, when_ns);
-    } else {
-        status = timer_heap_insert(&loop->timers, timer, when_ns);
-        if (status < 0)
-            return status;
-        if (timer->is_due)
-            ring_remove(timer);
-    }
-    timer->when_ns = when_ns;
-    return 0;
+    return timer_heap_arm(&loop->timers, timer, when_ns);
 }
 
 int loop_reserve_timer(struct weft_loop *loop)
@@ -86,9 +59,7 @@ void loop_start_reserved(struct weft_timer *timer, uint64_t delay_ns)
     struct weft_loop *loop = timer->loop;
     if (loop_check(loop) < 0)
         return;
-    (void)weft_timer_stop(timer);
-    timer->when_ns = weft_loop_time(loop) + delay_ns;
-    timer_heap_insert_reserved(&loop->timers, timer, timer->when_ns);
+    timer_heap_arm_reserved(&loop->timers, timer, weft_loop_time(loop) + delay_ns);
 }
 
 bool weft_timer_stop(struct weft_timer *timer)
@@ -96,13 +67,9 @@ bool weft_timer_stop(struct weft_timer *timer)
     if (timer == NULL)
         return false;
     assert(loop_check(timer->loop) != WEFT_EWRONGTHREAD);
-    if (timer->heap_index != 0) {
-        timer_heap_remove(&timer->loop->timers, timer);
-        return true;
-    }
-    if (!timer->is_due)
+    if (timer->slot == 0)
         return false;
-    ring_remove(timer);
+    timer_heap_stop(&timer->loop->timers, timer);
     return true;
 }
 
@@ -112,9 +79,8 @@ static int timers_fire(struct weft_work *work)
     loop->is_due_queued = false;
     if (weft_atomic_load_relaxed(&loop->is_closing))
         return 0; /* closing abandons them, those in the ring too */
-    while (loop->due.next != &loop->due) {
-        struct weft_timer *timer = loop->due.next;
-        ring_remove(timer);
+    struct weft_timer *timer;
+    while ((timer = timer_heap_pop_due(&loop->timers)) != NULL) {
         worker_count(&loop->counters.timers, 1);
         int status = timer->fn(timer->arg);
         if (weft_status_is_fatal(status)) {
@@ -129,7 +95,7 @@ static int timers_fire(struct weft_work *work)
 
 void timers_queue_due(struct weft_loop *loop)
 {
-    if (loop->due.next == &loop->due || loop->is_due_queued)
+    if (!timer_heap_has_due(&loop->timers) || loop->is_due_queued)
         return;
     loop->is_due_queued = true;
     worker_push(&loop->worker, &loop->due_work);
@@ -137,23 +103,18 @@ void timers_queue_due(struct weft_loop *loop)
 
 void timers_collect(struct weft_loop *loop, uint64_t now_ns)
 {
-    while (timer_heap_first_ns(&loop->timers) <= now_ns) {
-        struct weft_timer *timer = timer_heap_first(&loop->timers);
-        timer_heap_remove(&loop->timers, timer);
-        ring_append(&loop->due, timer);
-    }
+    if (timer_heap_is_late(&loop->timers, now_ns))
+        timer_heap_collect(&loop->timers, now_ns);
     timers_queue_due(loop);
 }
 
 void timers_init(struct weft_loop *loop)
 {
-    loop->due.next = loop->due.prev = &loop->due;
+    timer_heap_init(&loop->timers);
     loop->due_work.run = timers_fire;
 }
 
 void timers_fini(struct weft_loop *loop)
 {
-    while (loop->due.next != &loop->due)
-        ring_remove(loop->due.next);
     timer_heap_fini(&loop->timers);
 }

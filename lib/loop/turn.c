@@ -83,7 +83,7 @@ static int spin(struct weft_loop *loop, uint64_t limit_ns)
     return 0;
 }
 
-static uint64_t time_to_first_timer(const struct weft_loop *loop)
+static uint64_t time_to_first_timer(struct weft_loop *loop)
 {
     uint64_t first_ns = timer_heap_first_ns(&loop->timers);
     if (first_ns == UINT64_MAX)
@@ -144,7 +144,7 @@ static int sleep_until_something(struct weft_loop *loop)
 /* Nothing of this loop's own is queued, and it has found nothing to steal. */
 static bool is_out_of_work(struct weft_loop *loop)
 {
-    if (loop->worker.fifo.head != NULL || loop->due.next != &loop->due || loop->turn_end.head != NULL)
+    if (loop->worker.fifo.head != NULL || timer_heap_has_due(&loop->timers) || loop->turn_end.head != NULL)
         return false;
     return !worker_has_stealable(&loop->worker) && (loop->is_stopping || !worker_search(&loop->worker));
 }
@@ -189,10 +189,11 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
 
 bool loop_has_work(struct weft_loop *loop)
 {
-    return worker_has_work(&loop->worker) || loop->due.next != &loop->due || loop->turn_end.head != NULL || time_to_first_timer(loop) == 0;
+    return worker_has_work(&loop->worker) || timer_heap_has_due(&loop->timers) || loop->turn_end.head != NULL ||
+           time_to_first_timer(loop) == 0;
 }
 
-uint64_t loop_next_timer_ns(const struct weft_loop *loop)
+uint64_t loop_next_timer_ns(struct weft_loop *loop)
 {
     return timer_heap_first_ns(&loop->timers);
 }

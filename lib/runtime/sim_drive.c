@@ -252,7 +252,7 @@ int sim_drive_run_beside(struct sim_drive *drive, sim_drive_condition_fn *condit
 /* ---- a loop that is run by hand --------------------------------------------------------------------------------------------------- */
 
 /* A loop that always has something to do stops time for the others no longer than they would. */
-static void count_look(struct sim_drive *drive, const struct weft_loop *loop)
+static void count_look(struct sim_drive *drive, struct weft_loop *loop)
 {
     if (++drive->looks < BUSY_ROUNDS_MAX)
         return;

@@ -32,8 +32,8 @@ static int attempt_fiber(void *arg, void **result_out)
 
 static void nothing_is_armed(struct weft_loop *loop)
 {
-    CHECK_EQ(loop->timers.count, 0);
-    CHECK(loop->due.next == &loop->due);
+    CHECK(timer_heap_first(&loop->timers) == NULL);
+    CHECK(!timer_heap_has_due(&loop->timers));
 }
 
 /* Make the attempt in a fiber of its own, and check what must be so in every case. */
