@@ -1,0 +1,1 @@
+"""What the benches' programs make for eyes: the figures' tables, plots and page, and flame graphs."""
