@@ -83,7 +83,6 @@ struct weft_file {
     struct weft_operation *close; /* pending until the two above have completed, or NULL */
     struct weft_poller *poller;   /* set by the first submit */
     void *backend;
-    uint64_t reserved;
 };
 
 #define WEFT_FD_VIRTUAL 0x40000000
@@ -161,12 +160,12 @@ struct weft_operation {
     union weft_operation_args args;
     const void *lent; /* where a recv without a buffer has put its bytes */
     void *backend;
-    uint64_t reserved[3];
+    uint64_t reserved;
 };
 
 #if UINTPTR_MAX == UINT64_MAX
-static_assert(sizeof(struct weft_file) == 64, "the size of a file is part of the ABI");
-static_assert(sizeof(struct weft_operation) == 96, "the size of an operation is part of the ABI");
+static_assert(sizeof(struct weft_file) == 56, "the size of a file is part of the ABI");
+static_assert(sizeof(struct weft_operation) == 80, "the size of an operation is part of the ABI");
 #endif
 
 /*

@@ -111,6 +111,13 @@ struct weft_poller_ops {
 
     /* Where sockets come from, see weft/sockets.h; NULL: from the operating system. Static. */
     const struct weft_poller_sockets *sockets;
+
+    /*
+     * Send the `count` pieces at `iov` on `file` now, as far as that goes without waiting. Called by the loop's thread; does not block, does
+     * not allocate, keeps nothing. Returns the bytes, which may be few; -EAGAIN: none now, and one may submit a sendv; the errors of
+     * submit. NULL: this backend only takes operations. Who brings a submit of its own inherits no send, so that it sees all that is sent.
+     */
+    int (*send)(struct weft_poller *poller, struct weft_file *file, const struct iovec *iov, size_t count);
 };
 
 /* True if the table that `ops` points to is long enough to have `slot`, and has it. */

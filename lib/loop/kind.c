@@ -79,6 +79,8 @@ static void lay_kind(const struct weft_loop_kind *kind, struct kind_tables *tabl
     if (base != NULL)
         lay_kind(base, tables);
     const struct weft_poller_ops *poller = kind_poller(kind);
+    if (poller != NULL && weft_poller_ops_has(poller, submit))
+        tables->poller.send = NULL; /* whoever looks at operations is to see them all */
     if (poller != NULL)
         lay_words((uintptr_t *)&tables->poller, sizeof(tables->poller) / sizeof(uintptr_t), poller);
     if (kind_has(kind, transport))

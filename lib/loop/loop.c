@@ -324,16 +324,6 @@ int loop_check(const struct weft_loop *loop)
     return 0;
 }
 
-int loop_submit(struct weft_loop *loop, struct weft_operation *operation)
-{
-    return loop->poller_ops->submit(loop->poller, operation);
-}
-
-int loop_cancel(struct weft_loop *loop, struct weft_operation *operation)
-{
-    return loop->poller_ops->cancel(loop->poller, operation);
-}
-
 void loop_queue(struct weft_loop *loop, struct weft_work *work)
 {
     worker_splice(&loop->worker);

@@ -7,6 +7,7 @@
 #ifndef LIB_LOOP_LOOP_H
 #define LIB_LOOP_LOOP_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -136,14 +137,30 @@ bool loop_is_here(const struct weft_loop *loop);
  *
  * thread:  the loop's, or the preparing one
  */
-int loop_submit(struct weft_loop *loop, struct weft_operation *operation);
+static inline int loop_submit(struct weft_loop *loop, struct weft_operation *operation)
+{
+    return loop->poller_ops->submit(loop->poller, operation);
+}
 
 /*
  * Cancel an operation, see weft_poller_ops.cancel.
  *
  * thread:  the loop's, or the preparing one
  */
-int loop_cancel(struct weft_loop *loop, struct weft_operation *operation);
+static inline int loop_cancel(struct weft_loop *loop, struct weft_operation *operation)
+{
+    return loop->poller_ops->cancel(loop->poller, operation);
+}
+
+/*
+ * Send now, see weft_poller_ops.send: the bytes, or -errno. -EAGAIN also of a poller that cannot: then a sendv is to be submitted.
+ *
+ * thread:  the loop's, or the preparing one
+ */
+static inline int loop_send(struct weft_loop *loop, struct weft_file *file, const struct iovec *iov, size_t count)
+{
+    return loop->poller_ops->send == NULL ? -EAGAIN : loop->poller_ops->send(loop->poller, file, iov, count);
+}
 
 /*
  * What the loop's poller has to make sockets with; NULL if the operating system makes them, and once the loop is closed.

@@ -56,18 +56,12 @@ static void chunk_give(struct outgoing_pool *pool, struct chunk *chunk)
     pool->pooled_bytes += chunk->capacity;
 }
 
-struct outgoing *outgoing_take(struct outgoing_pool *pool)
+struct outgoing *outgoing_create(void)
 {
-    struct outgoing *outgoing = pool->free;
-    if (outgoing != NULL) {
-        pool->free = (struct outgoing *)(void *)outgoing->flush.next;
-        pool->pooled_bytes -= sizeof(*outgoing);
-    } else {
-        outgoing = weft_malloc(sizeof(*outgoing));
-        if (outgoing == NULL)
-            return NULL;
-        outgoing->head = outgoing->tail = NULL;
-    }
+    struct outgoing *outgoing = weft_malloc(sizeof(*outgoing));
+    if (outgoing == NULL)
+        return NULL;
+    outgoing->head = outgoing->tail = NULL;
     outgoing->is_sending = outgoing->is_flush_queued = false;
     return outgoing;
 }
@@ -83,65 +77,73 @@ static void chunks_give(struct outgoing_pool *pool, struct outgoing *outgoing)
     outgoing->tail = NULL;
 }
 
-void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing)
+void outgoing_destroy(struct outgoing_pool *pool, struct outgoing *outgoing)
 {
-    if (pool->pooled_bytes + sizeof(*outgoing) > OUTGOING_POOLED_BYTES_MAX) {
-        chunks_give(pool, outgoing);
-        weft_free(outgoing);
-        return;
-    }
-    outgoing->flush.next = (struct weft_work *)(void *)pool->free;
-    pool->free = outgoing;
-    pool->pooled_bytes += sizeof(*outgoing);
+    chunks_give(pool, outgoing);
+    weft_free(outgoing);
 }
 
-/* Copy pieces to the tail, going on in `next` (may be NULL) when it is full. There is room for all. */
-static void copy_pieces(struct outgoing *outgoing, struct chunk *next, const struct iovec *iov, size_t count)
+struct chunk *outgoing_reserve(struct outgoing_pool *pool, size_t bytes)
+{
+    return chunk_take(pool, bytes);
+}
+
+void outgoing_unreserve(struct outgoing_pool *pool, struct chunk *room)
+{
+    chunk_give(pool, room);
+}
+
+/* Copy bytes to the tail, going on in *room_inout when it is full; it is NULL from then on. There is room for all. */
+static void copy_piece(struct outgoing *outgoing, struct chunk **room_inout, const char *from, size_t left)
+{
+    while (left > 0) {
+        struct chunk *chunk = outgoing->tail;
+        if (chunk == NULL || chunk->end == chunk->capacity) {
+            *(chunk == NULL ? &outgoing->head : &chunk->next) = *room_inout;
+            chunk = outgoing->tail = *room_inout;
+            *room_inout = NULL;
+        }
+        size_t room = chunk->capacity - chunk->end;
+        size_t bytes = left < room ? left : room;
+        memcpy(chunk->bytes + chunk->end, from, bytes);
+        chunk->end += bytes;
+        from += bytes;
+        left -= bytes;
+    }
+}
+
+void outgoing_append_to(struct outgoing_pool *pool, struct outgoing *outgoing, struct chunk *room, const struct iovec *iov, size_t count,
+                        size_t skip)
 {
     for (size_t i = 0; i < count; i++) {
-        const char *from = iov[i].iov_base;
-        size_t left = iov[i].iov_len;
-        while (left > 0) {
-            struct chunk *chunk = outgoing->tail;
-            if (chunk == NULL || chunk->end == chunk->capacity) {
-                *(chunk == NULL ? &outgoing->head : &chunk->next) = next;
-                chunk = outgoing->tail = next;
-            }
-            size_t room = chunk->capacity - chunk->end;
-            size_t bytes = left < room ? left : room;
-            memcpy(chunk->bytes + chunk->end, from, bytes);
-            chunk->end += bytes;
-            from += bytes;
-            left -= bytes;
-        }
+        size_t skipped = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+        copy_piece(outgoing, &room, (const char *)iov[i].iov_base + skipped, iov[i].iov_len - skipped);
+        skip -= skipped;
     }
+    if (room != NULL)
+        chunk_give(pool, room);
 }
 
-int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total)
+int outgoing_append_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total)
 {
-    struct chunk *tail = outgoing->tail;
-    size_t room = tail == NULL ? 0 : tail->capacity - tail->end;
-    if (count == 1 && total <= room) {
-        memcpy(tail->bytes + tail->end, iov->iov_base, total);
-        tail->end += total;
-        return 0;
-    }
-    struct chunk *next = NULL;
-    if (total > room) {
-        next = chunk_take(pool, total - room);
-        if (next == NULL)
+    const struct chunk *tail = outgoing->tail;
+    size_t there = tail == NULL ? 0 : tail->capacity - tail->end;
+    struct chunk *room = NULL;
+    if (total > there) {
+        room = chunk_take(pool, total - there);
+        if (room == NULL)
             return -ENOMEM;
     }
-    copy_pieces(outgoing, next, iov, count);
+    outgoing_append_to(pool, outgoing, room, iov, count, 0);
     return 0;
 }
 
-size_t outgoing_gather(struct outgoing *outgoing)
+size_t outgoing_gather(const struct outgoing *outgoing, struct iovec *pieces, size_t count_max)
 {
     size_t count = 0;
-    for (struct chunk *chunk = outgoing->head; chunk != NULL && count < OUTGOING_PIECES_MAX; chunk = chunk->next) {
-        outgoing->pieces[count].iov_base = chunk->bytes + chunk->start;
-        outgoing->pieces[count].iov_len = chunk->end - chunk->start;
+    for (struct chunk *chunk = outgoing->head; chunk != NULL && count < count_max; chunk = chunk->next) {
+        pieces[count].iov_base = chunk->bytes + chunk->start;
+        pieces[count].iov_len = chunk->end - chunk->start;
         count++;
     }
     return count;
@@ -151,7 +153,7 @@ size_t outgoing_gather(struct outgoing *outgoing)
 static void chunk_leave(struct outgoing_pool *pool, struct outgoing *outgoing)
 {
     struct chunk *chunk = outgoing->head;
-    if (chunk->next == NULL && chunk->capacity <= class_bytes(0)) {
+    if (chunk->next == NULL && chunk->capacity <= OUTGOING_KEPT_BYTES) {
         chunk->start = chunk->end = 0;
         return;
     }
@@ -161,7 +163,7 @@ static void chunk_leave(struct outgoing_pool *pool, struct outgoing *outgoing)
     chunk_give(pool, chunk);
 }
 
-void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count)
+void outgoing_consume_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count)
 {
     while (count > 0) {
         struct chunk *chunk = outgoing->head;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #include "weft/operation.h"
@@ -21,7 +22,8 @@
 enum {
     OUTGOING_PIECES_MAX = 8,                /* chunks sent by one operation */
     OUTGOING_CLASS_MIN_SHIFT = 11,          /* the smallest chunk has 2 KiB */
-    OUTGOING_CLASSES = 6,                   /* up to 64 KiB; larger ones are made to measure and not pooled */
+    OUTGOING_KEPT_BYTES = 2048,             /* a chunk up to so large is kept when it is empty */
+    OUTGOING_CLASSES = 7,                   /* up to 128 KiB; larger ones are made to measure and not pooled */
     OUTGOING_POOLED_BYTES_MAX = 512 * 1024, /* kept by one loop */
     OUTGOING_AT_ONCE_BYTES = 16 * 1024,     /* from so many on a write is sent without waiting for the callback's end */
 };
@@ -56,20 +58,75 @@ struct outgoing_pool {
     size_t pooled_bytes;
 };
 
+/* Make one; NULL when out of memory. */
+struct outgoing *outgoing_create(void);
+
+/* Free `outgoing`, for which the pool has no room, and give its chunks back. */
+void outgoing_destroy(struct outgoing_pool *pool, struct outgoing *outgoing);
+
 /* Take an empty one out of the pool, or make it; NULL when out of memory. */
-struct outgoing *outgoing_take(struct outgoing_pool *pool);
+static inline struct outgoing *outgoing_take(struct outgoing_pool *pool)
+{
+    struct outgoing *outgoing = pool->free;
+    if (outgoing == NULL)
+        return outgoing_create();
+    pool->free = (struct outgoing *)(void *)outgoing->flush.next;
+    pool->pooled_bytes -= sizeof(*outgoing);
+    return outgoing;
+}
 
 /* Give `outgoing`, which neither sends nor waits to be flushed, back with all its chunks. */
-void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing);
+static inline void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing)
+{
+    if (pool->pooled_bytes + sizeof(*outgoing) > OUTGOING_POOLED_BYTES_MAX) {
+        outgoing_destroy(pool, outgoing);
+        return;
+    }
+    outgoing->flush.next = (struct weft_work *)(void *)pool->free;
+    pool->free = outgoing;
+    pool->pooled_bytes += sizeof(*outgoing);
+}
+
+/* Room for `bytes` more, as outgoing_append_to() wants it; NULL when out of memory. */
+struct chunk *outgoing_reserve(struct outgoing_pool *pool, size_t bytes);
+
+/* Give such room back, for which there was no use. */
+void outgoing_unreserve(struct outgoing_pool *pool, struct chunk *room);
+
+/* Add the pieces but for their first `skip` bytes: what does not fit behind the last ones goes to `room`, which must do. */
+void outgoing_append_to(struct outgoing_pool *pool, struct outgoing *outgoing, struct chunk *room, const struct iovec *iov, size_t count,
+                        size_t skip);
+
+/* As outgoing_append(), where there is more than one piece or no room at the tail. */
+int outgoing_append_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total);
 
 /* Add `total` bytes, the sum of the pieces. 0; -ENOMEM and nothing was added. */
-int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total);
+static inline int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count,
+                                  size_t total)
+{
+    struct chunk *tail = outgoing->tail;
+    if (count != 1 || tail == NULL || tail->capacity - tail->end < total)
+        return outgoing_append_slowly(pool, outgoing, iov, count, total);
+    memcpy(tail->bytes + tail->end, iov->iov_base, total);
+    tail->end += total;
+    return 0;
+}
 
-/* Point outgoing->pieces at the first bytes; how many pieces there are. */
-size_t outgoing_gather(struct outgoing *outgoing);
+/* Point `pieces`, `count_max` of them, at the first bytes; how many there are. */
+size_t outgoing_gather(const struct outgoing *outgoing, struct iovec *pieces, size_t count_max);
+
+/* As outgoing_consume(), where it is more or less than a small chunk that is the only one. */
+void outgoing_consume_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count);
 
 /* Forget the first `count` bytes. */
-void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count);
+static inline void outgoing_consume(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count)
+{
+    struct chunk *chunk = outgoing->head;
+    if (chunk == NULL || chunk->next != NULL || chunk->end - chunk->start != count || chunk->capacity > OUTGOING_KEPT_BYTES)
+        outgoing_consume_slowly(pool, outgoing, count);
+    else
+        chunk->start = chunk->end = 0;
+}
 
 /* Forget all bytes. */
 void outgoing_drop(struct outgoing_pool *pool, struct outgoing *outgoing);

@@ -32,25 +32,23 @@ static struct socket_transport *socket_of(struct weft_transport *transport)
     return weft_container_of(transport, struct socket_transport, transport);
 }
 
-/* Into the context that the protocol's callbacks were given, and out again. */
-static void switch_context(struct socket_transport *socket)
+int socket_extra_need(struct socket_transport *socket)
 {
-    if ((socket->transport.flags & SOCKET_HAS_CONTEXT) != 0)
-        socket->context = context_swap_current(socket->context);
+    if (socket->extra == NULL)
+        socket->extra = weft_calloc(1, sizeof(*socket->extra));
+    return socket->extra == NULL ? -ENOMEM : 0;
 }
 
-void socket_call_begin(struct socket_transport *socket)
+/* The connection is lost: nothing is held back or watched any more. */
+static void extra_drop(struct socket_transport *socket)
 {
-    socket->transport.flags |= SOCKET_IN_CALL;
-    switch_context(socket);
-}
-
-int socket_call_end(struct socket_transport *socket, int status)
-{
-    socket->transport.flags &= ~(unsigned)SOCKET_IN_CALL;
-    int flushed = socket->outgoing == NULL ? 0 : socket_flush(socket);
-    switch_context(socket);
-    return weft_status_is_fatal(status) ? status : flushed < 0 ? flushed : status;
+    struct socket_extra *extra = socket->extra;
+    if (extra == NULL)
+        return;
+    weft_free(extra->held);
+    extra->held = NULL;
+    limits_destroy(&socket_net(socket)->wheel, extra->limits);
+    extra->limits = NULL;
 }
 
 /* ---- the end ---- */
@@ -79,16 +77,13 @@ static int lost_run(struct weft_work *work)
     struct socket_transport *socket = weft_container_of(work, struct socket_transport, queued);
     struct weft_transport *transport = &socket->transport;
     transport->flags &= ~(unsigned)SOCKET_QUEUED;
-    limits_destroy(&socket_net(socket)->wheel, socket->limits);
-    socket->limits = NULL;
-    switch_context(socket);
+    extra_drop(socket);
+    socket_switch_context(socket);
     int status = net_report(transport->loop, "protocol.connection_lost() failed", protocol_lost(transport->protocol, socket->lost_status),
                             transport);
-    switch_context(socket);
+    socket_switch_context(socket);
     weft_transport_detach(transport);
     transport->flags |= SOCKET_OVER;
-    weft_free(socket->held);
-    socket->held = NULL;
     socket_write_release(socket);
     socket_settle(socket);
     return status;
@@ -140,7 +135,9 @@ static void socket_close(struct weft_transport *transport)
 static void socket_destroy(struct weft_transport *transport)
 {
     struct socket_transport *socket = socket_of(transport);
-    weft_context_unref(socket->context);
+    if (socket->extra != NULL)
+        weft_context_unref(socket->extra->context);
+    weft_free(socket->extra);
     weft_free(socket);
 }
 
@@ -150,14 +147,16 @@ static int socket_set_option(struct weft_transport *transport, enum weft_transpo
 {
     struct socket_transport *socket = socket_of(transport);
     struct limits_wheel *wheel = &socket_net(socket)->wheel;
-    if (socket->limits == NULL) {
+    if (socket_limits(socket) == NULL) {
         if (value == 0)
             return 0;
-        socket->limits = limits_create(wheel, transport);
-        if (socket->limits == NULL)
+        if (socket_extra_need(socket) < 0)
+            return -ENOMEM;
+        socket->extra->limits = limits_create(wheel, transport);
+        if (socket->extra->limits == NULL)
             return -ENOMEM;
     }
-    return limits_set(wheel, socket->limits, option, value);
+    return limits_set(wheel, socket->extra->limits, option, value);
 }
 
 static int extra_address(const struct socket_transport *socket, enum weft_extra what, void *buf, size_t *len_inout)
@@ -267,6 +266,19 @@ static int waiter_create(struct weft_future *future, struct start_waiter **waite
     return 0;
 }
 
+/* An object that is ready for its file; NULL when out of memory. */
+static struct socket_transport *socket_create(struct weft_context *context)
+{
+    struct socket_transport *socket = weft_calloc(1, sizeof(*socket));
+    if (socket == NULL || context == NULL)
+        return socket;
+    if (socket_extra_need(socket) < 0) {
+        weft_free(socket);
+        return NULL;
+    }
+    return socket;
+}
+
 int socket_make(struct weft_loop *loop, const struct weft_make_socket *args, struct weft_transport **transport_out)
 {
     struct weft_make_socket full = {.size = sizeof(full)};
@@ -278,18 +290,22 @@ int socket_make(struct weft_loop *loop, const struct weft_make_socket *args, str
         status = waiter_create(full.waiter, &waiter);
     if (status < 0)
         return status;
-    struct socket_transport *socket = weft_calloc(1, sizeof(*socket));
+    struct socket_transport *socket = socket_create(full.context);
     status = socket == NULL ? -ENOMEM : weft_transport_init(&socket->transport, &socket_ops, loop, &full);
     if (status < 0) {
         if (waiter != NULL)
             weft_future_unref(waiter->future);
         weft_free(waiter);
+        if (socket != NULL)
+            weft_free(socket->extra);
         weft_free(socket);
         return status;
     }
     weft_file_init(&socket->file, full.fd, WEFT_FILE_STREAM);
-    socket->context = weft_context_ref(full.context);
-    socket->transport.flags |= full.context != NULL ? SOCKET_HAS_CONTEXT : 0;
+    if (full.context != NULL) {
+        socket->extra->context = weft_context_ref(full.context);
+        socket->transport.flags |= SOCKET_HAS_CONTEXT;
+    }
     /* A server's listener hands the option down. It is no option of UNIX sockets, and that is fine. */
     if (full.server == NULL && !weft_file_is_virtual(&socket->file))
         (void)setsockopt(full.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));

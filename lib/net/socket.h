@@ -11,10 +11,14 @@
 #ifndef LIB_NET_SOCKET_H
 #define LIB_NET_SOCKET_H
 
+#include <assert.h>
+
+#include "lib/base/context.h"
 #include "lib/net/limits.h"
 #include "lib/net/net.h"
 #include "lib/net/outgoing.h"
 #include "weft/operation.h"
+#include "weft/status.h"
 #include "weft/transport.h"
 
 /*
@@ -48,31 +52,61 @@ struct held {
     char bytes[];
 };
 
+/* What few connections have. */
+struct socket_extra {
+    struct held *held;
+    struct limits *limits;
+    struct weft_context *context; /* of the protocol's callbacks; while one runs, what it stands in for */
+};
+
 struct socket_transport {
     struct weft_transport transport; /* first */
     struct weft_file file;
     struct weft_operation reading; /* receives; then, with nothing to receive any more, closes the file */
     struct weft_work queued;
     struct outgoing *outgoing;
-    struct held *held;
-    struct limits *limits;
-    struct weft_context *context; /* of the protocol's callbacks; while one runs, what it stands in for */
+    struct socket_extra *extra; /* NULL: none of that */
     int lost_status;
 };
+
+#if UINTPTR_MAX == UINT64_MAX
+static_assert(sizeof(struct socket_transport) <= 256, "an idle connection fits the allocator's class of 256 bytes");
+#endif
 
 static inline struct net *socket_net(const struct socket_transport *socket)
 {
     return net_of(socket->transport.loop);
 }
 
-/* Note that bytes have moved. */
-static inline void socket_moved(struct socket_transport *socket, bool is_sent)
+static inline struct limits *socket_limits(const struct socket_transport *socket)
 {
-    if (socket->limits != NULL) {
-        socket->limits->moved_ns = weft_loop_time(socket->transport.loop);
+    return socket->extra == NULL ? NULL : socket->extra->limits;
+}
+
+static inline struct held *socket_held(const struct socket_transport *socket)
+{
+    return socket->extra == NULL ? NULL : socket->extra->held;
+}
+
+/* Note that bytes have moved. */
+static inline void socket_moved(const struct socket_transport *socket, bool is_sent)
+{
+    struct limits *limits = socket_limits(socket);
+    if (limits != NULL) {
+        limits->moved_ns = weft_loop_time(socket->transport.loop);
         if (is_sent)
-            socket->limits->sent_ns = socket->limits->moved_ns;
+            limits->sent_ns = limits->moved_ns;
     }
+}
+
+/* Pause or resume the protocol's writing if what waits has crossed a limit. 0; a fatal status of the callback. */
+static inline int socket_measure(struct socket_transport *socket)
+{
+    struct weft_transport *transport = &socket->transport;
+    bool is_paused = (transport->flags & WEFT_TRANSPORT_WRITING_PAUSED) != 0;
+    if (is_paused ? transport->write_bytes > transport->write_low : transport->write_bytes <= transport->write_high)
+        return 0;
+    return weft_transport_set_write_buffer_size(transport, transport->write_bytes);
 }
 
 /* ---- socket.c ---- */
@@ -89,9 +123,8 @@ void socket_drained(struct socket_transport *socket);
 /* Something that was pending has ended; if all has, and connection_lost is over, close the file. */
 void socket_settle(struct socket_transport *socket);
 
-/* Run between begin and end what calls the protocol: then what it writes is sent in one call. `end` gives `status`, or a fatal one. */
-void socket_call_begin(struct socket_transport *socket);
-int socket_call_end(struct socket_transport *socket, int status);
+/* Make room for what few connections have. 0; -ENOMEM. */
+int socket_extra_need(struct socket_transport *socket);
 
 /* ---- socket_read.c ---- */
 
@@ -116,6 +149,37 @@ int socket_flush(struct socket_transport *socket);
 void socket_write_drop(struct socket_transport *socket);
 
 /* Give back what was borrowed to send with, unless it is still in use and will be given back later. */
-void socket_write_release(struct socket_transport *socket);
+static inline void socket_write_release(struct socket_transport *socket)
+{
+    struct outgoing *outgoing = socket->outgoing;
+    if (outgoing == NULL || !outgoing_is_empty(outgoing) || outgoing->is_sending || outgoing->is_flush_queued)
+        return;
+    socket->outgoing = NULL;
+    outgoing_give(&socket_net(socket)->pool, outgoing);
+}
+
+/* ---- around what calls the protocol ---- */
+
+/* Into the context that the protocol's callbacks were given, and out again. */
+static inline void socket_switch_context(struct socket_transport *socket)
+{
+    if ((socket->transport.flags & SOCKET_HAS_CONTEXT) != 0)
+        socket->extra->context = context_swap_current(socket->extra->context);
+}
+
+/* Run between begin and end what calls the protocol: then what it writes is sent in one call. `end` gives `status`, or a fatal one. */
+static inline void socket_call_begin(struct socket_transport *socket)
+{
+    socket->transport.flags |= SOCKET_IN_CALL;
+    socket_switch_context(socket);
+}
+
+static inline int socket_call_end(struct socket_transport *socket, int status)
+{
+    socket->transport.flags &= ~(unsigned)SOCKET_IN_CALL;
+    int flushed = socket->outgoing == NULL ? 0 : socket_flush(socket);
+    socket_switch_context(socket);
+    return weft_status_is_fatal(status) ? status : flushed < 0 ? flushed : status;
+}
 
 #endif

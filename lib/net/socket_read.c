@@ -31,13 +31,15 @@ static int read_failed(struct socket_transport *socket, const char *message, int
 
 static int hold(struct socket_transport *socket, const char *bytes, size_t len)
 {
-    size_t before = socket->held == NULL ? 0 : socket->held->len;
-    struct held *held = weft_realloc(socket->held, sizeof(*held) + before + len);
+    if (socket_extra_need(socket) < 0)
+        return read_failed(socket, "no memory for bytes that came while reading was paused", -ENOMEM);
+    size_t before = socket->extra->held == NULL ? 0 : socket->extra->held->len;
+    struct held *held = weft_realloc(socket->extra->held, sizeof(*held) + before + len);
     if (held == NULL)
         return read_failed(socket, "no memory for bytes that came while reading was paused", -ENOMEM);
     memcpy(held->bytes + before, bytes, len);
     held->len = before + len;
-    socket->held = held;
+    socket->extra->held = held;
     return 0;
 }
 
@@ -101,15 +103,15 @@ static int held_run(struct weft_work *work)
 {
     struct weft_operation *reading = weft_container_of(work, struct weft_operation, work);
     struct socket_transport *socket = weft_container_of(reading, struct socket_transport, reading);
-    struct held *held = socket->held;
+    struct held *held = socket_held(socket);
     int status = 0;
     socket->transport.flags &= ~(unsigned)SOCKET_DELIVERY_QUEUED;
     if (held != NULL && is_reading_wanted(socket)) {
-        socket->held = NULL;
+        socket->extra->held = NULL;
         status = deliver(socket, held->bytes, held->len);
         weft_free(held);
     }
-    if (status >= 0 && socket->held == NULL && is_reading_wanted(socket) && (socket->transport.flags & SOCKET_EOF_HELD) != 0) {
+    if (status >= 0 && socket_held(socket) == NULL && is_reading_wanted(socket) && (socket->transport.flags & SOCKET_EOF_HELD) != 0) {
         socket->transport.flags &= ~(unsigned)SOCKET_EOF_HELD;
         status = deliver_eof(socket);
     }
@@ -125,7 +127,7 @@ static int received_last(struct socket_transport *socket, int result)
     bool is_open = (flags & WEFT_TRANSPORT_CLOSING) == 0;
     int status = 0;
     if (result == 0 && is_open)
-        if ((flags & WEFT_TRANSPORT_PAUSED) != 0 || socket->held != NULL)
+        if ((flags & WEFT_TRANSPORT_PAUSED) != 0 || socket_held(socket) != NULL)
             socket->transport.flags |= SOCKET_EOF_HELD;
         else
             status = deliver_eof(socket);
@@ -143,7 +145,7 @@ static int received(struct weft_operation *operation, int result, unsigned flags
     if (result > 0) {
         socket_net(socket)->counters.bytes_read += (uint64_t)result;
         socket_moved(socket, false);
-        if (is_reading_wanted(socket) && socket->held == NULL)
+        if (is_reading_wanted(socket) && socket_held(socket) == NULL)
             status = deliver(socket, operation->lent, (size_t)result);
         else if ((socket->transport.flags & WEFT_TRANSPORT_CLOSING) == 0)
             status = hold(socket, operation->lent, (size_t)result);
@@ -159,7 +161,7 @@ void socket_read(struct socket_transport *socket)
     if (!is_reading_wanted(socket) || weft_operation_is_pending(&socket->reading) ||
         (socket->transport.flags & SOCKET_DELIVERY_QUEUED) != 0)
         return;
-    if (socket->held != NULL || (socket->transport.flags & SOCKET_EOF_HELD) != 0) {
+    if (socket_held(socket) != NULL || (socket->transport.flags & SOCKET_EOF_HELD) != 0) {
         socket->transport.flags |= SOCKET_DELIVERY_QUEUED;
         socket->reading.work.run = held_run;
         loop_queue(socket->transport.loop, &socket->reading.work);

@@ -6,20 +6,14 @@
  * reaches who wrote: it ends the connection.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "lib/net/socket.h"
 #include "weft/status.h"
 
-static int sent(struct weft_operation *operation, int result, unsigned flags);
+enum { THROUGH_PIECES_MAX = 32 }; /* that waited and that are written, in one call */
 
-void socket_write_release(struct socket_transport *socket)
-{
-    struct outgoing *outgoing = socket->outgoing;
-    if (outgoing == NULL || !outgoing_is_empty(outgoing) || outgoing->is_sending || outgoing->is_flush_queued)
-        return;
-    socket->outgoing = NULL;
-    outgoing_give(&socket_net(socket)->pool, outgoing);
-}
+static int sent(struct weft_operation *operation, int result, unsigned flags);
 
 /* A connection that the peer has reset cannot be shut down any more: say what a receive would have said. */
 static void shut_down_failed(struct socket_transport *socket, int status)
@@ -64,28 +58,44 @@ static void drained(struct socket_transport *socket)
         socket_drained(socket);
 }
 
-/* Try to send the first pieces: what came of it. */
-static int send_begin(struct socket_transport *socket)
+/* Send the first pieces by an operation, which waits: what came of it. */
+static int send_wait(struct socket_transport *socket)
 {
     struct outgoing *outgoing = socket->outgoing;
     const struct chunk *chunk = outgoing->head;
     if (chunk->next == NULL)
         weft_operation_send(&outgoing->operation, &socket->file, chunk->bytes + chunk->start, chunk->end - chunk->start, sent);
     else
-        weft_operation_sendv(&outgoing->operation, &socket->file, outgoing->pieces, outgoing_gather(outgoing), sent);
+        weft_operation_sendv(&outgoing->operation, &socket->file, outgoing->pieces,
+                             outgoing_gather(outgoing, outgoing->pieces, OUTGOING_PIECES_MAX), sent);
     return loop_submit(socket->transport.loop, &outgoing->operation);
 }
 
-/* `count` bytes are gone; the water marks look only when the flush is over. */
-static void consume(struct socket_transport *socket, size_t count)
+/* Try to send the first pieces: what came of it. */
+static inline int send_begin(struct socket_transport *socket)
 {
-    outgoing_consume(&socket_net(socket)->pool, socket->outgoing, count);
+    const struct outgoing *outgoing = socket->outgoing;
+    struct iovec pieces[OUTGOING_PIECES_MAX];
+    size_t count = 1;
+    if (outgoing->head->next != NULL)
+        count = outgoing_gather(outgoing, pieces, OUTGOING_PIECES_MAX);
+    else
+        pieces[0] = (struct iovec){outgoing->head->bytes + outgoing->head->start, outgoing->head->end - outgoing->head->start};
+    int result = loop_send(socket->transport.loop, &socket->file, pieces, count);
+    return result == -EAGAIN ? send_wait(socket) : result;
+}
+
+/* `count` bytes are gone; the water marks look only when the flush is over. */
+static inline void consume(struct socket_transport *socket, size_t count)
+{
+    struct net *net = socket_net(socket);
+    outgoing_consume(&net->pool, socket->outgoing, count);
     socket->transport.write_bytes -= count;
-    socket_net(socket)->counters.bytes_written += count;
+    net->counters.bytes_written += count;
     socket_moved(socket, true);
 }
 
-static void send_all(struct socket_transport *socket)
+static inline void send_all(struct socket_transport *socket)
 {
     while (!outgoing_is_empty(socket->outgoing) && !socket->outgoing->is_sending) {
         int result = send_begin(socket);
@@ -100,14 +110,13 @@ static void send_all(struct socket_transport *socket)
 
 int socket_flush(struct socket_transport *socket)
 {
-    if (socket->outgoing == NULL || socket->outgoing->is_sending)
+    struct outgoing *outgoing = socket->outgoing;
+    if (outgoing == NULL || outgoing->is_sending)
         return 0;
     send_all(socket);
-    if (outgoing_is_empty(socket->outgoing) && !socket->outgoing->is_sending)
+    if (outgoing_is_empty(outgoing) && !outgoing->is_sending)
         drained(socket);
-    int status = 0;
-    if ((socket->transport.flags & WEFT_TRANSPORT_LOST) == 0)
-        status = weft_transport_set_write_buffer_size(&socket->transport, socket->transport.write_bytes);
+    int status = (socket->transport.flags & WEFT_TRANSPORT_LOST) == 0 ? socket_measure(socket) : 0;
     socket_write_release(socket);
     return status;
 }
@@ -135,7 +144,7 @@ static int sent(struct weft_operation *operation, int result, unsigned flags)
     return status;
 }
 
-/* The end of the iteration, for what was written outside of the protocol's callbacks. */
+/* The end of the iteration, for what was written outside of the protocol's callbacks. Until then the file is not closed: see settle. */
 static int flush_run(struct weft_work *work)
 {
     struct outgoing *outgoing = weft_container_of(work, struct outgoing, flush);
@@ -144,7 +153,6 @@ static int flush_run(struct weft_work *work)
     int status = socket_flush(socket);
     socket_write_release(socket);
     socket_settle(socket);
-    weft_transport_unref(&socket->transport);
     return status;
 }
 
@@ -155,64 +163,115 @@ static void flush_queue(struct socket_transport *socket)
         return;
     outgoing->is_flush_queued = true;
     outgoing->flush.run = flush_run;
-    weft_transport_ref(&socket->transport);
     loop_at_turn_end(socket->transport.loop, &outgoing->flush);
 }
 
-static int outgoing_need(struct socket_transport *socket)
+static inline struct outgoing *outgoing_need(struct socket_transport *socket)
 {
-    if (socket->outgoing != NULL)
-        return 0;
-    socket->outgoing = outgoing_take(&socket_net(socket)->pool);
-    if (socket->outgoing == NULL)
+    struct outgoing *outgoing = socket->outgoing;
+    if (outgoing == NULL) {
+        outgoing = outgoing_take(&socket_net(socket)->pool);
+        if (outgoing == NULL)
+            return NULL;
+        outgoing->socket = socket;
+        socket->outgoing = outgoing;
+    }
+    return outgoing;
+}
+
+/* What waits, and the caller's pieces behind it, in one call as far as they go: the bytes that the kernel has taken; -errno. */
+static int send_together(struct socket_transport *socket, const struct iovec *iov, size_t count)
+{
+    struct iovec pieces[THROUGH_PIECES_MAX];
+    size_t waiting = outgoing_is_empty(socket->outgoing) ? 0 : outgoing_gather(socket->outgoing, pieces, THROUGH_PIECES_MAX);
+    if (count > THROUGH_PIECES_MAX - waiting)
+        return 0; /* so many small ones are better copied */
+    memcpy(pieces + waiting, iov, count * sizeof(*iov));
+    int result = loop_send(socket->transport.loop, &socket->file, pieces, waiting + count);
+    return result == -EAGAIN ? 0 : result;
+}
+
+/*
+ * Send at once what waits and the pieces, from where they are: only what the kernel does not take is copied. There must be room for that
+ * before, since a write is taken as a whole or not at all.
+ */
+static int write_through(struct socket_transport *socket, const struct iovec *iov, size_t count, size_t total)
+{
+    struct net *net = socket_net(socket);
+    struct chunk *room = outgoing_reserve(&net->pool, total);
+    if (room == NULL)
         return -ENOMEM;
-    socket->outgoing->socket = socket;
+    int result = send_together(socket, iov, count);
+    if (result < 0) {
+        outgoing_unreserve(&net->pool, room);
+        socket_abort(&socket->transport, result);
+        return 0;
+    }
+    size_t sent = (size_t)result, waited = socket->transport.write_bytes;
+    size_t first = sent < waited ? sent : waited;
+    if (sent > 0)
+        consume(socket, first);
+    sent -= first;
+    net->counters.bytes_written += sent;
+    outgoing_append_to(&net->pool, socket->outgoing, room, iov, count, sent);
+    socket->transport.write_bytes += total - sent;
+    return socket_flush(socket);
+}
+
+static int write_later(struct socket_transport *socket, const struct iovec *iov, size_t count, size_t total)
+{
+    struct outgoing *outgoing = socket->outgoing;
+    int status = outgoing_append(&socket_net(socket)->pool, outgoing, iov, count, total);
+    if (status < 0)
+        return status;
+    socket->transport.write_bytes += total;
+    if (outgoing->is_sending)
+        return socket_measure(socket);
+    if ((socket->transport.flags & SOCKET_IN_CALL) == 0)
+        flush_queue(socket);
     return 0;
 }
 
-/* What was added waits: send it now, or see to it that it is sent soon. */
-static int flush_soon(struct socket_transport *socket)
+/* What waits begins to wait now, if nothing did; and it may be too much. 0; WEFT_EFULL. */
+static int limits_check(const struct socket_transport *socket, struct limits *limits, size_t total)
 {
-    size_t waiting = socket->transport.write_bytes;
-    if (socket->outgoing->is_sending)
-        return weft_transport_set_write_buffer_size(&socket->transport, waiting);
-    if (waiting >= OUTGOING_AT_ONCE_BYTES || waiting > socket->transport.write_high)
-        return socket_flush(socket);
-    if ((socket->transport.flags & SOCKET_IN_CALL) == 0)
-        flush_queue(socket);
+    size_t waiting = socket->transport.write_bytes, max = limits->buffer_max;
+    if (max != 0 && (total > max || waiting > max - total))
+        return WEFT_EFULL;
+    if (waiting == 0)
+        limits->sent_ns = weft_loop_time(socket->transport.loop);
     return 0;
 }
 
 int socket_write(struct weft_transport *transport, const struct iovec *iov, size_t count)
 {
     struct socket_transport *socket = weft_container_of(transport, struct socket_transport, transport);
+    struct limits *limits = socket_limits(socket);
     size_t total = 0;
     for (size_t i = 0; i < count; i++)
         total += iov[i].iov_len;
-    if (total == 0)
-        return 0;
-    size_t max = socket->limits == NULL ? 0 : socket->limits->buffer_max;
-    if (max != 0 && (total > max || transport->write_bytes > max - total))
-        return WEFT_EFULL;
-    int status = outgoing_need(socket);
-    if (status == 0)
-        status = outgoing_append(&socket_net(socket)->pool, socket->outgoing, iov, count, total);
-    if (status < 0) {
-        socket_write_release(socket);
+    int status = total == 0 || limits == NULL ? 0 : limits_check(socket, limits, total);
+    if (status < 0 || total == 0)
         return status;
-    }
-    if (transport->write_bytes == 0 && socket->limits != NULL)
-        socket->limits->sent_ns = weft_loop_time(transport->loop);
-    transport->write_bytes += total;
-    return flush_soon(socket);
+    const struct outgoing *outgoing = outgoing_need(socket);
+    if (outgoing == NULL)
+        return -ENOMEM;
+    size_t waiting = transport->write_bytes + total;
+    bool is_much = waiting >= OUTGOING_AT_ONCE_BYTES || waiting > transport->write_high;
+    if (is_much && !outgoing->is_sending)
+        status = write_through(socket, iov, count, total);
+    else
+        status = write_later(socket, iov, count, total);
+    if (status == -ENOMEM)
+        socket_write_release(socket);
+    return status;
 }
 
 int socket_write_eof(struct weft_transport *transport)
 {
     struct socket_transport *socket = weft_container_of(transport, struct socket_transport, transport);
-    int status = outgoing_need(socket);
-    if (status < 0)
-        return status;
+    if (outgoing_need(socket) == NULL)
+        return -ENOMEM;
     if (socket->outgoing->is_sending || (transport->flags & SOCKET_IN_CALL) != 0)
         return 0;
     return socket_flush(socket);

@@ -23,7 +23,11 @@ enum { HIGH_DEFAULT = 64 * 1024, LOW_DIVISOR = 4 };
 
 static int transport_check(const struct weft_transport *transport)
 {
-    return transport == NULL ? -EINVAL : loop_check(transport->loop);
+    if (transport == NULL)
+        return -EINVAL;
+    const struct weft_loop *loop = transport->loop;
+    bool is_well = weft_atomic_load_relaxed(&loop->is_closing) == LOOP_OPEN && worker_current() == &loop->worker;
+    return is_well ? 0 : loop_check(loop);
 }
 
 /* Check, and tell apart: 1 if the transport is open, 0 if it is closing. */
@@ -35,7 +39,7 @@ static int transport_check_open(const struct weft_transport *transport)
 
 /* ---- writing ---- */
 
-static bool pieces_are_whole(const struct iovec *iov, size_t count)
+static inline bool pieces_are_whole(const struct iovec *iov, size_t count)
 {
     if (iov == NULL)
         return count == 0;
@@ -45,7 +49,7 @@ static bool pieces_are_whole(const struct iovec *iov, size_t count)
     return true;
 }
 
-int weft_transport_writev(struct weft_transport *transport, const struct iovec *iov, size_t count)
+static inline int pieces_write(struct weft_transport *transport, const struct iovec *iov, size_t count)
 {
     int status = transport_check(transport);
     if (status < 0)
@@ -59,10 +63,15 @@ int weft_transport_writev(struct weft_transport *transport, const struct iovec *
     return transport->ops->write(transport, iov, count);
 }
 
+int weft_transport_writev(struct weft_transport *transport, const struct iovec *iov, size_t count)
+{
+    return pieces_write(transport, iov, count);
+}
+
 int weft_transport_write(struct weft_transport *transport, const void *data, size_t len)
 {
     struct iovec piece = {(void *)(uintptr_t)data, len}; /* only read from */
-    return weft_transport_writev(transport, &piece, 1);
+    return pieces_write(transport, &piece, 1);
 }
 
 int weft_transport_write_eof(struct weft_transport *transport)

@@ -6,6 +6,7 @@
 #ifndef LIB_POLL_CLAIM_H
 #define LIB_POLL_CLAIM_H
 
+#include <errno.h>
 #include <stdbool.h>
 
 #include "weft/operation.h"
@@ -41,5 +42,23 @@ static inline bool claim_is_multishot(const struct weft_operation *operation)
  * returns: 0; -EINVAL, -EBADF, -EXDEV, -EBUSY as poller_ops.submit documents them, and nothing is bound
  */
 int claim_begin(struct weft_poller *poller, struct weft_operation *operation);
+
+/*
+ * The same for a send that is no operation.
+ *
+ * thread:  the loop of `poller`
+ * returns: 0; -EBADF, -EXDEV, -EBUSY
+ */
+static inline int claim_send(struct weft_poller *poller, struct weft_file *file)
+{
+    if (file->fd < 0 || (file->state & CLAIM_FILE_CLOSING) != 0)
+        return -EBADF;
+    if (file->poller != poller && file->poller != NULL)
+        return -EXDEV;
+    if (file->write != NULL)
+        return -EBUSY;
+    file->poller = poller;
+    return 0;
+}
 
 #endif

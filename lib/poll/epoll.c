@@ -49,14 +49,6 @@ static int epoll_add(struct epoll_poller *epoll, int fd, uint32_t events, uint64
 
 /* What readiness asks of a kernel */
 
-static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
-{
-    struct readiness_window window = {NULL, 0};
-    if (operation->kind == WEFT_OP_RECV)
-        window = readiness_window(readiness, operation);
-    return try_operation(operation, window, is_first);
-}
-
 static int file_watch(struct readiness *readiness, struct weft_file *file)
 {
     struct epoll_poller *epoll = epoll_of(&readiness->base);
@@ -83,7 +75,7 @@ static void file_close(struct readiness *readiness, struct weft_file *file)
     close(file->fd); /* On EINTR Linux has closed it all the same. */
 }
 
-static const struct readiness_ops epoll_readiness_ops = {file_attempt, file_watch, file_unwatch, file_close};
+static const struct readiness_ops epoll_readiness_ops = {try_operation, try_pieces, file_watch, file_unwatch, file_close};
 
 /* The table */
 
@@ -217,6 +209,7 @@ const struct weft_poller_ops *weft_poller_epoll_ops(void)
         .wait = epoll_wait_events,
         .wake = epoll_wake,
         .now = epoll_now,
+        .send = readiness_send,
     };
     return &ops;
 }

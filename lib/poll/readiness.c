@@ -80,7 +80,8 @@ static void operation_pend(struct readiness *readiness, struct weft_operation *o
     operation_wait(operation);
 }
 
-struct readiness_window readiness_window(const struct readiness *readiness, const struct weft_operation *operation)
+/* What the recv `operation` may fill. */
+static struct readiness_window recv_window(const struct readiness *readiness, const struct weft_operation *operation)
 {
     struct readiness_window window = {operation->args.bytes.buf, operation->args.bytes.len};
     if (window.buf == NULL) {
@@ -105,10 +106,9 @@ static void read_shift_adapt(struct weft_file *file, size_t count)
  * A short read has emptied a stream, so the next event is an edge and no second read is due. But not after a hangup: the end of the
  * stream came with the event that is already spent, and nobody would ever read it.
  */
-static void recv_note(struct readiness *readiness, struct weft_operation *operation, size_t count)
+static void recv_note(struct weft_operation *operation, struct readiness_window window, size_t count)
 {
     struct weft_file *file = operation->file;
-    struct readiness_window window = readiness_window(readiness, operation);
     if (operation->args.bytes.buf == NULL) {
         operation->lent = window.buf;
         read_shift_adapt(file, count);
@@ -118,18 +118,24 @@ static void recv_note(struct readiness *readiness, struct weft_operation *operat
         file->ready &= (uint8_t)~WEFT_FILE_READABLE;
 }
 
-static int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+/* An attempt would have blocked: only an event tells of the next one, unless none will ever come. */
+static int operation_blocked(const struct weft_operation *operation)
 {
     struct weft_file *file = operation->file;
-    int result = readiness->ops->attempt(readiness, operation, is_first);
-    if (result == READINESS_WOULD_BLOCK) {
-        bool is_read = claim_side(operation) == WEFT_FILE_READABLE;
-        file->ready &= (uint8_t) ~(is_read ? WEFT_FILE_READABLE | WEFT_FILE_HANGUP : WEFT_FILE_WRITABLE);
-        if ((file->state & CLAIM_FILE_ALWAYS_READY) != 0)
-            return -EAGAIN; /* No event will ever come. */
-    } else if (operation->kind == WEFT_OP_RECV && result > 0) {
-        recv_note(readiness, operation, (size_t)result);
-    }
+    bool is_read = claim_side(operation) == WEFT_FILE_READABLE;
+    file->ready &= (uint8_t) ~(is_read ? WEFT_FILE_READABLE | WEFT_FILE_HANGUP : WEFT_FILE_WRITABLE);
+    return (file->state & CLAIM_FILE_ALWAYS_READY) != 0 ? -EAGAIN : READINESS_WOULD_BLOCK;
+}
+
+static inline int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+{
+    bool is_recv = operation->kind == WEFT_OP_RECV;
+    struct readiness_window window = is_recv ? recv_window(readiness, operation) : (struct readiness_window){NULL, 0};
+    int result = readiness->ops->attempt(readiness, operation, window, is_first);
+    if (result == READINESS_WOULD_BLOCK)
+        return operation_blocked(operation);
+    if (is_recv && result > 0)
+        recv_note(operation, window, (size_t)result);
     return result;
 }
 
@@ -254,6 +260,24 @@ int readiness_submit(struct weft_poller *poller, struct weft_operation *operatio
     return operation->kind == WEFT_OP_CLOSE ? submit_close(readiness, operation) : submit_side(readiness, operation);
 }
 
+int readiness_send(struct weft_poller *poller, struct weft_file *file, const struct iovec *iov, size_t count)
+{
+    struct readiness *readiness = readiness_of(poller);
+    int status = claim_send(poller, file);
+    if (status < 0)
+        return status;
+    if ((file->ready & WEFT_FILE_WRITABLE) == 0)
+        return -EAGAIN;
+    int result = readiness->ops->send(readiness, file, iov, count);
+    if (result == READINESS_WOULD_BLOCK) {
+        file->ready &= (uint8_t)~WEFT_FILE_WRITABLE;
+        return -EAGAIN;
+    }
+    poller->counters.submits++;
+    poller->counters.inlines++;
+    return result;
+}
+
 int readiness_cancel(struct weft_poller *poller, struct weft_operation *operation)
 {
     if (operation->state == IDLE || operation->kind == WEFT_OP_CLOSE || operation->file->poller != poller)
@@ -343,12 +367,12 @@ static int operation_run(struct weft_work *work)
 {
     struct weft_operation *operation = weft_container_of(work, struct weft_operation, work);
     struct readiness *readiness = readiness_of(operation->file->poller);
-    if (operation->kind == WEFT_OP_CLOSE)
-        return operation_finish(readiness, operation, 0);
     if ((operation->state & CANCELLED) != 0)
         return run_cancelled(readiness, operation);
     if (claim_is_multishot(operation))
         return run_multishot(readiness, operation);
+    if (operation->kind == WEFT_OP_CLOSE)
+        return operation_finish(readiness, operation, 0);
     int result = operation_attempt(readiness, operation, false);
     if (result == READINESS_WOULD_BLOCK) {
         operation_wait(operation);

@@ -1,7 +1,7 @@
 /*
  * Readiness: completed operations made of readiness, for backends whose kernel only says "try now".
  *
- * A backend embeds `struct readiness` first in its state, brings four functions (attempt, watch, unwatch, close) and calls
+ * A backend embeds `struct readiness` first in its state, brings five functions (attempt, send, watch, unwatch, close) and calls
  * readiness_event() for what its kernel reports. All the rest is here: who waits for which side, what a cancel may say, multishot budgets, lent memory, the
  * order of a close. Ready operations gather in one list, which each wait hands to the loop; running their work makes the attempt.
  *
@@ -24,12 +24,20 @@
 
 struct readiness;
 
+/* Where a recv puts its bytes, and how many at most. */
+struct readiness_window {
+    unsigned char *buf;
+    size_t len;
+};
+
 struct readiness_ops {
     /*
      * Try `operation` now and return its result, or READINESS_WOULD_BLOCK: then an event will tell when to try again. `is_first` is true
-     * for the attempt from submit. A recv uses the window of readiness_window().
+     * for the attempt from submit. A recv uses the window, which means nothing for others.
      */
-    int (*attempt)(struct readiness *readiness, struct weft_operation *operation, bool is_first);
+    int (*attempt)(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first);
+    /* The same for a sendv that is no operation. */
+    int (*send)(struct readiness *readiness, struct weft_file *file, const struct iovec *iov, size_t count);
     /* Make `file` known to the kernel, which reports at once what is ready. 0; -EPERM if such a file is always ready; -errno. */
     int (*watch)(struct readiness *readiness, struct weft_file *file);
     /* Undo watch: no event of `file` arrives from now on. Allocates nothing. */
@@ -47,12 +55,6 @@ struct readiness {
 
 enum { READINESS_LENT_BYTES = 64 * 1024 };
 
-/* Where a recv puts its bytes, and how many at most. */
-struct readiness_window {
-    unsigned char *buf;
-    size_t len;
-};
-
 /* Initialise the zeroed `readiness`. 0; -ENOMEM. thread: as poller_ops.init */
 int readiness_init(struct readiness *readiness, const struct readiness_ops *ops);
 
@@ -61,6 +63,9 @@ void readiness_fini(struct readiness *readiness);
 
 /* poller_ops.submit. thread: the loop */
 int readiness_submit(struct weft_poller *poller, struct weft_operation *operation);
+
+/* poller_ops.send. thread: the loop */
+int readiness_send(struct weft_poller *poller, struct weft_file *file, const struct iovec *iov, size_t count);
 
 /* poller_ops.cancel. thread: the loop */
 int readiness_cancel(struct weft_poller *poller, struct weft_operation *operation);
@@ -76,8 +81,5 @@ static inline bool readiness_has_ready(const struct readiness *readiness)
 
 /* Move what is ready to `ready_out`; the result of wait. thread: the loop */
 int readiness_take(struct readiness *readiness, struct weft_work_list *ready_out);
-
-/* The window of the recv `operation`. thread: the loop, in attempt */
-struct readiness_window readiness_window(const struct readiness *readiness, const struct weft_operation *operation);
 
 #endif

@@ -41,15 +41,22 @@ static struct sim_node *node_of(struct readiness *readiness, const struct weft_f
     return sim_node_find(sim_of(&readiness->base)->host->world, file->fd);
 }
 
-static int file_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+static int file_attempt(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first)
 {
     struct sim_node *node = node_of(readiness, operation->file);
-    if (node == NULL)
-        return -EBADF;
-    struct readiness_window window = {NULL, 0};
-    if (operation->kind == WEFT_OP_RECV)
-        window = readiness_window(readiness, operation);
-    return sim_attempt(node, operation, window, is_first);
+    return node == NULL ? -EBADF : sim_attempt(node, operation, window, is_first);
+}
+
+/* What a script or the dice do to an operation they do to this. */
+static int file_send(struct readiness *readiness, struct weft_file *file, const struct iovec *iov, size_t count)
+{
+    struct weft_operation operation = {.file = file, .kind = WEFT_OP_SENDV, .args.vector = {iov, count}};
+    if (count == 1) {
+        operation.kind = WEFT_OP_SEND;
+        operation.args.bytes.buf = iov->iov_base;
+        operation.args.bytes.len = iov->iov_len;
+    }
+    return file_attempt(readiness, &operation, (struct readiness_window){NULL, 0}, true);
 }
 
 /* As with EPOLL_CTL_ADD, what is ready already is reported as an edge. */
@@ -82,7 +89,7 @@ static void file_close(struct readiness *readiness, struct weft_file *file)
         sim_node_destroy(node);
 }
 
-static const struct readiness_ops sim_readiness_ops = {file_attempt, file_watch, file_unwatch, file_close};
+static const struct readiness_ops sim_readiness_ops = {file_attempt, file_send, file_watch, file_unwatch, file_close};
 
 /* The table */
 
@@ -209,6 +216,7 @@ const struct weft_poller_ops *weft_poller_sim_ops(void)
         .wake = sim_wake,
         .now = sim_now,
         .sockets = &sim_sockets,
+        .send = readiness_send,
     };
     return &ops;
 }

@@ -17,21 +17,27 @@ static int tags_grow(struct tags *tags)
     struct tag_slot *entries = weft_realloc(tags->entries, count_max * sizeof(*entries));
     if (entries == NULL)
         return -ENOMEM;
-    for (uint32_t index = tags->count_max; index < count_max; index++)
-        entries[index] = (struct tag_slot){NULL, 1, index + 1};
-    tags->first_free = tags->count_max; /* The list was empty, and the last new one ends it with count_max. */
     tags->entries = entries;
     tags->count_max = count_max;
     return 0;
 }
 
+/* A slot that was never used: until now nobody has touched its memory. */
+static int tags_begin_slot(struct tags *tags)
+{
+    int status = tags->count == tags->count_max ? tags_grow(tags) : 0;
+    if (status < 0)
+        return status;
+    tags->entries[tags->count] = (struct tag_slot){NULL, 1, tags->count + 1};
+    tags->first_free = tags->count++;
+    return 0;
+}
+
 int tags_add(struct tags *tags, struct weft_file *file)
 {
-    if (tags->first_free == tags->count_max) {
-        int status = tags_grow(tags);
-        if (status < 0)
-            return status;
-    }
+    int status = tags->first_free == tags->count ? tags_begin_slot(tags) : 0;
+    if (status < 0)
+        return status;
     file->slot = tags->first_free;
     struct tag_slot *slot = &tags->entries[file->slot];
     tags->first_free = slot->next_free;
@@ -54,16 +60,8 @@ uint64_t tags_of(const struct weft_file *file)
     return (uint64_t)file->generation << 32 | file->slot;
 }
 
-struct weft_file *tags_find(const struct tags *tags, uint64_t tag)
-{
-    uint32_t index = (uint32_t)tag;
-    if (index >= tags->count_max || tags->entries[index].generation != (uint32_t)(tag >> 32))
-        return NULL;
-    return tags->entries[index].file;
-}
-
 void tags_fini(struct tags *tags)
 {
     weft_free(tags->entries);
-    *tags = (struct tags){NULL, 0, 0};
+    *tags = (struct tags){NULL, 0, 0, 0};
 }

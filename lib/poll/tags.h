@@ -7,6 +7,7 @@
 #ifndef LIB_POLL_TAGS_H
 #define LIB_POLL_TAGS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct weft_file;
@@ -20,7 +21,8 @@ struct tag_slot {
 struct tags {
     struct tag_slot *entries;
     uint32_t count_max;
-    uint32_t first_free; /* an index; count_max when none is free */
+    uint32_t count;      /* slots that were ever used */
+    uint32_t first_free; /* an index; `count` when none is free */
 };
 
 /* Give `file` a slot. 0; -ENOMEM. */
@@ -33,7 +35,13 @@ void tags_remove(struct tags *tags, struct weft_file *file);
 uint64_t tags_of(const struct weft_file *file);
 
 /* The file that `tag` was given for; NULL if it is gone. */
-struct weft_file *tags_find(const struct tags *tags, uint64_t tag);
+static inline struct weft_file *tags_find(const struct tags *tags, uint64_t tag)
+{
+    uint32_t index = (uint32_t)tag;
+    if (index >= tags->count || tags->entries[index].generation != (uint32_t)(tag >> 32))
+        return NULL;
+    return tags->entries[index].file;
+}
 
 /* Release the table. */
 void tags_fini(struct tags *tags);

@@ -107,11 +107,11 @@ static int try_recvmsg(const struct weft_operation *operation)
     return try_result(count);
 }
 
-static int try_sendmsg(const struct weft_operation *operation, const struct msghdr *message)
+static int try_sendmsg(int fd, const struct msghdr *message)
 {
     ssize_t count;
     do {
-        count = sendmsg(operation->file->fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        count = sendmsg(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     return try_result(count);
 }
@@ -137,25 +137,30 @@ static int pipe_write(int fd, const struct iovec *iov, int count)
     return result;
 }
 
-static int try_sendv(const struct weft_operation *operation, const struct iovec *iov, size_t count)
+static int try_sendv(const struct weft_file *file, const struct iovec *iov, size_t count)
 {
     size_t pieces = count > PIECES_MAX ? PIECES_MAX : count;
-    if (operation->file->kind == WEFT_FILE_PIPE)
-        return pipe_write(operation->file->fd, iov, (int)pieces);
+    if (file->kind == WEFT_FILE_PIPE)
+        return pipe_write(file->fd, iov, (int)pieces);
     struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = pieces};
-    return try_sendmsg(operation, &message);
+    return try_sendmsg(file->fd, &message);
 }
 
-static int try_send(const struct weft_operation *operation)
+static int try_send(const struct weft_file *file, void *buf, size_t len)
 {
-    struct iovec piece = {operation->args.bytes.buf, len_clamp(operation->args.bytes.len)};
-    if (operation->file->kind == WEFT_FILE_PIPE)
-        return pipe_write(operation->file->fd, &piece, 1);
+    if (file->kind == WEFT_FILE_PIPE)
+        return pipe_write(file->fd, &(struct iovec){buf, len_clamp(len)}, 1);
     ssize_t count;
     do {
-        count = send(operation->file->fd, piece.iov_base, piece.iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        count = send(file->fd, buf, len_clamp(len), MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     return try_result(count);
+}
+
+int try_pieces(struct readiness *readiness, struct weft_file *file, const struct iovec *iov, size_t count)
+{
+    (void)readiness;
+    return count == 1 ? try_send(file, iov->iov_base, iov->iov_len) : try_sendv(file, iov, count);
 }
 
 static int try_poll(const struct weft_operation *operation)
@@ -169,8 +174,9 @@ static int try_poll(const struct weft_operation *operation)
     return (int)mask | ((events & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ? WEFT_FILE_HANGUP : 0);
 }
 
-int try_operation(const struct weft_operation *operation, struct readiness_window window, bool is_first)
+int try_operation(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first)
 {
+    (void)readiness;
     switch ((enum weft_operation_kind)operation->kind) {
     case WEFT_OP_ACCEPT:
         return try_accept(operation);
@@ -179,13 +185,13 @@ int try_operation(const struct weft_operation *operation, struct readiness_windo
     case WEFT_OP_RECV:
         return try_recv(operation, window);
     case WEFT_OP_SEND:
-        return try_send(operation);
+        return try_send(operation->file, operation->args.bytes.buf, operation->args.bytes.len);
     case WEFT_OP_SENDV:
-        return try_sendv(operation, operation->args.vector.iov, operation->args.vector.count);
+        return try_sendv(operation->file, operation->args.vector.iov, operation->args.vector.count);
     case WEFT_OP_RECVMSG:
         return try_recvmsg(operation);
     case WEFT_OP_SENDMSG:
-        return try_sendmsg(operation, operation->args.message.message);
+        return try_sendmsg(operation->file->fd, operation->args.message.message);
     case WEFT_OP_POLL:
         return try_poll(operation);
     case WEFT_OP_SHUTDOWN:

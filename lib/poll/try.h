@@ -14,6 +14,14 @@
  * thread:  the loop of the operation's poller
  * returns: the operation's result; READINESS_WOULD_BLOCK
  */
-int try_operation(const struct weft_operation *operation, struct readiness_window window, bool is_first);
+int try_operation(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first);
+
+/*
+ * Send the pieces on `file`, as a sendv.
+ *
+ * thread:  the loop of the file's poller
+ * returns: the bytes; -errno; READINESS_WOULD_BLOCK
+ */
+int try_pieces(struct readiness *readiness, struct weft_file *file, const struct iovec *iov, size_t count);
 
 #endif

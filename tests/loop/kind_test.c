@@ -121,6 +121,24 @@ Test(kind, with_one_slot_inherits_the_others, .timeout = 5)
     spy_drop(loop);
 }
 
+static int submit_all(struct weft_poller *poller, struct weft_operation *operation)
+{
+    return weft_poller_epoll_ops()->submit(poller, operation);
+}
+
+Test(kind, that_looks_at_operations_sees_all_that_is_sent, .timeout = 5)
+{
+    static const struct weft_poller_ops ops = {.size = sizeof(ops), .submit = submit_all};
+    static const struct weft_loop_kind kind = {.size = sizeof(kind), .name = "looking", .poller = &ops};
+    struct weft_loop *loop = spy_loop();
+    CHECK(loop->poller_ops->send == weft_poller_epoll_ops()->send);
+    spy_drop(loop);
+    CHECK_EQ(weft_loop_new(&kind, 0, &loop), 0);
+    CHECK(loop->poller_ops->submit == submit_all);
+    CHECK(loop->poller_ops->send == NULL);
+    spy_drop(loop);
+}
+
 Test(kind, whose_poller_has_no_room_for_its_base_is_refused, .timeout = 5)
 {
     static const struct weft_poller_ops ops = {.size = sizeof(ops), .state_bytes = sizeof(struct weft_poller) - 8};

@@ -99,25 +99,90 @@ Test(transport, extra_information_tells_addresses_and_descriptor, .timeout = 5)
     scene_close(&scene);
 }
 
+/* Write `len` bytes while the n-th allocation fails, over kinds of loops that send now and by operations. True if one did. */
+static bool write_without_memory(const struct weft_loop_kind *kind, uint64_t n, size_t len)
+{
+    static char bytes[20000], got[20001];
+    struct scene scene;
+    scene_open_kind(&scene, kind, NULL);
+    int fd;
+    struct peer *peer = scene_connect(&scene, &fd);
+    RUN_UNTIL(&scene, peer->made == 1);
+    oom_start(n);
+    int status = weft_transport_write(peer->transport, bytes, len);
+    bool was_refused = oom_stop();
+    CHECK_EQ(status, was_refused ? -ENOMEM : 0);
+    CHECK(!was_refused || weft_transport_get_write_buffer_size(peer->transport) == 0);
+    scene_settle(&scene);
+    CHECK_EQ(plain_read(fd, got, sizeof(got)), was_refused ? 0 : len);
+    close(fd);
+    scene_close(&scene);
+    return was_refused;
+}
+
+static int submit_only(struct weft_poller *poller, struct weft_operation *operation)
+{
+    return weft_poller_epoll_ops()->submit(poller, operation);
+}
+
+static const struct weft_poller_ops submitting_ops = {.size = sizeof(submitting_ops), .submit = submit_only};
+static const struct weft_loop_kind submitting = {.size = sizeof(submitting), .name = "submitting", .poller = &submitting_ops};
+
 Test(transport, every_write_may_run_out_of_memory_and_takes_all_or_nothing, .timeout = 10)
 {
-    for (uint64_t n = 1;; n++) {
-        struct scene scene;
-        scene_open(&scene);
-        int fd;
-        struct peer *peer = scene_connect(&scene, &fd);
-        RUN_UNTIL(&scene, peer->made == 1);
-        oom_start(n);
-        int status = weft_transport_write(peer->transport, "hello", 5);
-        bool was_refused = oom_stop();
-        CHECK_EQ(status, was_refused ? -ENOMEM : 0);
-        CHECK_EQ(weft_transport_get_write_buffer_size(peer->transport), was_refused ? 0 : 5);
-        scene_settle(&scene);
-        close(fd);
-        scene_close(&scene);
-        if (!was_refused)
-            break;
+    const struct weft_loop_kind *const kinds[] = {NULL, &submitting};
+    for (size_t i = 0; i < 2; i++)
+        for (uint64_t n = 1; write_without_memory(kinds[i], n, 5) | write_without_memory(kinds[i], n, 20000); n++) {
+        }
+}
+
+/* Tells each byte from its neighbours. */
+static void pattern(char *bytes, size_t from, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)((from + i) % 251);
+}
+
+static void write_pattern(struct peer *peer, size_t *written, size_t len)
+{
+    static char bytes[300000];
+    pattern(bytes, *written, len);
+    CHECK_EQ(weft_transport_write(peer->transport, bytes, len), 0);
+    *written += len;
+}
+
+static void small_before_large(const struct weft_loop_kind *kind)
+{
+    static char got[1000000], expected[1000000];
+    struct scene scene;
+    scene_open_kind(&scene, kind, NULL);
+    int fd;
+    size_t written = 0, read = 0;
+    struct peer *peer = scene_connect(&scene, &fd);
+    RUN_UNTIL(&scene, peer->made == 1);
+    write_pattern(peer, &written, 100); /* waits for the turn's end */
+    write_pattern(peer, &written, 20000);
+    CHECK_EQ(weft_transport_get_write_buffer_size(peer->transport), 0); /* it did not wait, nor what was before it */
+    for (int i = 0; i < 200; i++)
+        write_pattern(peer, &written, 50);
+    while (peer->pauses == 0)
+        write_pattern(peer, &written, 100000); /* the kernel takes only a part of one of these */
+    write_pattern(peer, &written, 30);
+    while (read < written) {
+        read += plain_read(fd, got + read, written - read);
+        scene_turn(&scene);
     }
+    CHECK_EQ(peer->resumes, 1);
+    pattern(expected, 0, written);
+    CHECK_EQ(memcmp(got, expected, written), 0);
+    close(fd);
+    scene_close(&scene);
+}
+
+Test(transport, what_was_written_before_much_is_sent_before_it, .timeout = 10)
+{
+    small_before_large(NULL);
+    small_before_large(&submitting);
 }
 
 Test(transport, making_one_may_run_out_of_memory_and_leaves_the_descriptor_alone, .timeout = 10)

@@ -19,7 +19,7 @@ Test(tags, find_what_was_added_until_it_is_removed, .timeout = 5)
     enum { FILES = 1000 };
     static struct weft_file files[FILES];
     static uint64_t tags_before[FILES];
-    struct tags tags = {NULL, 0, 0};
+    struct tags tags = {NULL, 0, 0, 0};
     for (int i = 0; i < FILES; i++) {
         CHECK_EQ(tags_add(&tags, &files[i]), 0);
         tags_before[i] = tags_of(&files[i]);

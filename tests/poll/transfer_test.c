@@ -205,6 +205,61 @@ Conformance(send, that_pends_learns_that_the_peer_is_gone)
     CHECK(record.result == -EPIPE || record.result == -ECONNRESET);
 }
 
+static int send_now(struct scene *scene, struct weft_file *file, const char *text, size_t len)
+{
+    size_t half = len / 2;
+    struct iovec pieces[] = {{(void *)(uintptr_t)text, half}, {(void *)(uintptr_t)(text + half), len - half}};
+    return scene->poller->ops->send(scene->poller, file, half == 0 ? pieces + 1 : pieces, half == 0 ? 1 : 2);
+}
+
+Conformance(send_now, is_done_when_it_returns)
+{
+    char buf[8];
+    CHECK_EQ(send_now(scene, &scene->near, "a", 1), 1);
+    CHECK_EQ(send_now(scene, &scene->near, "bcdef", 5), 5);
+    CHECK_EQ(scene->poller->pending_count, 0);
+    CHECK_EQ(scene_recv(scene, &scene->far, buf, 6), 6);
+    CHECK_EQ(memcmp(buf, "abcdef", 6), 0);
+}
+
+Conformance(send_now, does_not_wait_and_an_operation_then_does)
+{
+    static const char zeros[65536];
+    struct record record = {0};
+    size_t sent = 0, got = 0;
+    int count;
+    while ((count = send_now(scene, &scene->near, zeros, sizeof(zeros))) > 0)
+        sent += (size_t)count;
+    CHECK_EQ(count, -EAGAIN);
+    CHECK_EQ(send_now(scene, &scene->near, zeros, 1), -EAGAIN);
+    weft_operation_send(&record.operation, &scene->near, zeros, 1, record_call);
+    CHECK_EQ(scene_submit(scene, &record), -EINPROGRESS);
+    CHECK_EQ(send_now(scene, &scene->near, zeros, 1), -EBUSY);
+    while (record.calls == 0) {
+        drain(scene, &scene->far, &got);
+        scene_settle(scene);
+    }
+    CHECK_EQ(record.result, 1);
+    CHECK_EQ(send_now(scene, &scene->near, zeros, 1), 1);
+    for (sent += 2; got < sent;) {
+        scene_await_readable(scene, &scene->far);
+        drain(scene, &scene->far, &got);
+    }
+    CHECK_EQ(got, sent);
+}
+
+Conformance(send_now, fails_on_what_is_closed_or_gone)
+{
+    scene_close(scene, &scene->far);
+    scene_await_readable(scene, &scene->near);
+    int status = send_now(scene, &scene->near, "x", 1);
+    while (status == 1)
+        status = send_now(scene, &scene->near, "x", 1); /* TCP's first one goes, and comes back as a reset */
+    CHECK(status == -EPIPE || status == -ECONNRESET);
+    scene_close(scene, &scene->near);
+    CHECK_EQ(send_now(scene, &scene->near, "x", 1), -EBADF);
+}
+
 Conformance(sendv, sends_its_pieces_in_order)
 {
     char buf[16];
