@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(TREE, "bench"))
 import peers as peer_table  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OURS = ("fork_join", "spawn_join", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory", "peers/serial")
+OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory", "peers/serial")
 RUN_SECONDS_MAX = 600
 KEYS = ("bench", "case", "who", "loops", "unit", "median", "min", "max", "runs", "user_ns", "sys_ns", "syscalls")
 
