@@ -108,59 +108,93 @@ func residentBytes() float64 {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "--who | --list | BENCH CASE [--loops N] [--quick]")
+	fmt.Fprintln(os.Stderr, "--who | --list | BENCH CASE [--loops N] [--quick] | serve KIND [--loops N]")
 	os.Exit(2)
 }
 
 // contest does what the program's arguments say.
-func contest(who string, cases []benchCase) {
+func contest(who string, cases []benchCase, servers []server) {
 	words := os.Args[1:]
 	switch {
 	case len(words) == 1 && words[0] == "--who":
 		fmt.Println(who)
 	case len(words) == 1 && words[0] == "--list":
-		for _, each := range cases {
-			fmt.Println(each.bench, each.name)
-		}
+		list(cases, servers)
 	case len(words) < 2:
 		usage()
+	case words[0] == "serve":
+		serve(servers, words[1], optionsOf(words[2:]))
 	default:
-		run(find(cases, words[0], words[1]), words[2:])
+		run(cases, words[0], words[1], optionsOf(words[2:]))
 	}
 }
 
-func find(cases []benchCase, bench, name string) *benchCase {
-	for i := range cases {
-		if cases[i].bench == bench && cases[i].name == name {
-			return &cases[i]
-		}
+func list(cases []benchCase, servers []server) {
+	for _, each := range cases {
+		fmt.Println(each.bench, each.name)
 	}
-	usage()
-	return nil
+	for _, each := range servers {
+		fmt.Println("serve", each.kind)
+	}
 }
 
-func run(present *benchCase, options []string) {
-	k := kit{present: present}
-	for i := 0; i < len(options); i++ {
+// options has 0 loops if none were told.
+type options struct {
+	loops   int
+	isQuick bool
+}
+
+func optionsOf(words []string) options {
+	var told options
+	for i := 0; i < len(words); i++ {
 		switch {
-		case options[i] == "--quick":
-			k.isQuick = true
-		case options[i] == "--loops" && i+1 < len(options):
+		case words[i] == "--quick":
+			told.isQuick = true
+		case words[i] == "--loops" && i+1 < len(words):
 			i++
-			k.loops, _ = strconv.Atoi(options[i])
+			told.loops, _ = strconv.Atoi(words[i])
 		default:
 			usage()
 		}
 	}
-	if k.loops == 0 {
-		k.loops = present.loops
+	return told
+}
+
+func max(a, b int) int {
+	if a > b {
+		return a
 	}
-	if k.loops == 0 {
-		k.loops = 1
+	return b
+}
+
+func serve(servers []server, kind string, told options) {
+	for i := range servers {
+		if servers[i].kind == kind {
+			runtime.GOMAXPROCS(max(told.loops, 1))
+			runServer(&servers[i])
+		}
 	}
-	if present.loops != 0 && present.loops != k.loops {
+	usage()
+}
+
+func run(cases []benchCase, bench, name string, told options) {
+	for i := range cases {
+		if cases[i].bench == bench && cases[i].name == name {
+			runCase(&cases[i], told)
+			return
+		}
+	}
+	usage()
+}
+
+func runCase(present *benchCase, told options) {
+	loops := told.loops
+	if loops == 0 {
+		loops = max(present.loops, 1)
+	}
+	if present.loops != 0 && present.loops != loops {
 		return
 	}
-	runtime.GOMAXPROCS(k.loops)
-	present.run(&k)
+	runtime.GOMAXPROCS(loops)
+	present.run(&kit{loops: loops, isQuick: told.isQuick, present: present})
 }

@@ -9,8 +9,8 @@ import (
 
 func main() {
 	var cases []benchCase
-	for _, some := range [][]benchCase{computeCases()} {
+	for _, some := range [][]benchCase{computeCases(), taskCases(), pingPongCases(), postCases(), timerCases(), memoryCases()} {
 		cases = append(cases, some...)
 	}
-	contest("Go "+strings.TrimPrefix(runtime.Version(), "go"), cases)
+	contest("Go "+strings.TrimPrefix(runtime.Version(), "go"), cases, servers)
 }
