@@ -178,7 +178,7 @@ static void stray_end(struct lane *lane, struct weft_task *task)
 /* Far more at once than there are later, so that the loops' pools of stacks are as large in the warm-up as they will ever be. */
 static void burst(struct lane *lane)
 {
-    for (int i = 0; i < BURST && !TEST_SANITIZED; i++) {
+    for (int i = 0; i < BURST && !TEST_IS_SLOW; i++) {
         struct weft_task *task = NULL;
         lane_expect(lane, computation_start(lane, i < BURST_LARGE ? LARGE_MAX : SMALL_MAX, &task), "a computation of the burst");
         weft_task_unref(task);

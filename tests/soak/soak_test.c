@@ -223,7 +223,7 @@ static bool is_flat(const struct window *window)
 /* A sanitizer keeps what was freed: whether memory is flat is not asked there. */
 static bool is_judged(const struct line *line, const struct window *window)
 {
-    return !(TEST_SANITIZED && line->is_memory) && window->count >= SAMPLES_MIN;
+    return !(TEST_IS_SLOW && line->is_memory) && window->count >= SAMPLES_MIN;
 }
 
 static bool is_rising(uint32_t seconds)
