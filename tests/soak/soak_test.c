@@ -220,7 +220,7 @@ static bool is_flat(const struct window *window)
     return window->rise < window->rise_max;
 }
 
-/* A sanitizer keeps what was freed: whether memory is flat is not asked there. */
+/* A sanitizer keeps what was freed, and an emulator has had no burst: whether memory is flat is not asked there. */
 static bool is_judged(const struct line *line, const struct window *window)
 {
     return !(TEST_IS_SLOW && line->is_memory) && window->count >= SAMPLES_MIN;
