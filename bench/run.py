@@ -20,6 +20,7 @@ import sys
 TREE = os.environ.get("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
 sys.path.insert(0, os.path.join(TREE, "bench"))
 import peers as peer_table  # noqa: E402
+from show import machine  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory", "peers/serial")
@@ -138,12 +139,13 @@ def print_table(lines):
         print("  ".join(word.ljust(width) if i < 4 else word.rjust(width) for i, (word, width) in enumerate(zip(row, widths))).rstrip())
 
 
-def write_json(path, lines, missing):
+def write_json(path, lines, missing, where):
     with open(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), path), "w", encoding="utf-8") as stream:
         for line in lines:
             print(json.dumps(line), file=stream)
         for who, why in missing:
             print(json.dumps(dict.fromkeys(KEYS) | {"who": who, "missing": why}), file=stream)
+        print(json.dumps(dict.fromkeys(KEYS) | {"machine": where}), file=stream)
 
 
 def options_of(words):
@@ -172,6 +174,7 @@ def main(words):
             print(f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}")
         return 0
     figures = Figures()
+    where = machine.describe()  # before the benches load it
     failures = play(turns, options, figures)
     lines = list(figures.lines())
     print_table(lines)
@@ -180,7 +183,7 @@ def main(words):
     for failure in failures:
         print(f"FAILED: {failure}")
     if options.json:
-        write_json(options.json, lines, missing)
+        write_json(options.json, lines, missing, where)
     return 1 if failures or not lines else 0
 
 
