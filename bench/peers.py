@@ -85,6 +85,8 @@ PEERS = [
     *(kit_peer(name, "", "raw_ping_pong.c", ["bind"], [f"-DRAW_WAY={way}"]) for way, name in enumerate(("raw-eventfd", "raw-epoll", "raw-futex", "raw"))),
     kit_peer("swapcontext", "", "swapcontext.c", []),
     kit_peer("boost", "libboost-context-dev", "context.cc", [], ["-lboost_context"]),
+    kit_peer("boost", "libboost-fiber-dev", "boost_fiber.cc", [], ["-lboost_fiber", "-lboost_context"]),
+    kit_peer("boost", "libboost-dev", "asio_tasks.cc", [], ["-std=c++20"]),
     kit_peer("boost", "libboost-dev", "asio_timers.cc", ["alarms"]),
     kit_peer("boost", "libboost-dev", "asio_post.cc", ["bind", "posters"]),
     kit_peer("libuv", "libuv1-dev", "libuv_timers.c", ["alarms"], ["-luv"]),
