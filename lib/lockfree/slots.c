@@ -55,40 +55,56 @@ int slots_register(struct slots *slots, struct slots_cache *cache, void *object,
     uint64_t generation = state_generation(weft_atomic_load_relaxed(&slot->state)) + UINT64_C(1);
     uint64_t state = generation << SLOTS_STATE_GENERATION | SLOTS_STATE_LIVE;
     weft_atomic_store_relaxed(&slot->content, (uint64_t)(uintptr_t)object);
+    *id_out = id_of(state, index);
     /* The object, and all that its maker wrote to it. Pairs with the acquire in slot_pin(), slots_unregister() and slots_unpin(). */
     weft_atomic_store_release(&slot->state, state);
-    *id_out = id_of(state, index);
     return 0;
 }
 
-/* The slot is this thread's alone, out of its registration: give it back and let the object go. */
-static void slot_recycle(struct slots *slots, struct slots_cache *cache, struct slot *slot, uint32_t index)
+/* The slot is this thread's alone, out of its registration: give it back, unless no generation is left. */
+static void slot_recycle(struct slots *slots, struct slots_cache *cache, uint64_t generation, uint32_t index)
 {
-    void *object = slot_object(slot);
-    if (state_generation(weft_atomic_load_relaxed(&slot->state)) != GENERATION_LAST)
+    if (generation != GENERATION_LAST)
         slots_free_give(slots, cache, index);
-    slots->release(object);
 }
 
-bool slots_unregister(struct slots *slots, struct slots_cache *cache, uint64_t id)
+/* As slots_take_back(), which also tells the object of one that is back. */
+static enum slots_end take_back(struct slots *slots, struct slots_cache *cache, uint64_t id, void **object_out)
 {
     struct slot *slot = slots_slot(slots, (uint32_t)id);
     if (slot == NULL)
-        return false;
+        return SLOTS_NONE;
     uint64_t state = weft_atomic_load_relaxed(&slot->state);
     uint64_t ended;
     do {
         if (!(state & SLOTS_STATE_LIVE) || state_generation(state) != id >> 32)
-            return false;
+            return SLOTS_NONE;
         ended = state & ~SLOTS_STATE_LIVE;
         if (ended & SLOTS_STATE_PINS)
             ended |= SLOTS_STATE_DYING;
         /* Release: what the caller did to the object. Pairs with the acquire in slots_unpin(), whose last caller releases it. Acquire, when
          * nobody pins it: what others did while they had. Pairs with the release in slots_unpin() and in slots_register(). */
     } while (!weft_atomic_cas_acq_rel(&slot->state, &state, ended));
-    if (!(ended & SLOTS_STATE_DYING))
-        slot_recycle(slots, cache, slot, (uint32_t)id);
-    return true;
+    if (ended & SLOTS_STATE_DYING)
+        return SLOTS_PINNED;
+    *object_out = slot_object(slot);
+    slot_recycle(slots, cache, id >> 32, (uint32_t)id);
+    return SLOTS_BACK;
+}
+
+enum slots_end slots_take_back(struct slots *slots, struct slots_cache *cache, uint64_t id)
+{
+    void *object;
+    return take_back(slots, cache, id, &object);
+}
+
+bool slots_unregister(struct slots *slots, struct slots_cache *cache, uint64_t id)
+{
+    void *object;
+    enum slots_end end = take_back(slots, cache, id, &object);
+    if (end == SLOTS_BACK)
+        slots->release(object);
+    return end != SLOTS_NONE;
 }
 
 /* Pin the slot if it is live and of `generation`, or of any if that is 0. Stores the state that it was pinned in. */
@@ -124,7 +140,9 @@ void slots_unpin(struct slots *slots, struct slots_cache *cache, uint64_t id)
     if ((before & (SLOTS_STATE_DYING | SLOTS_STATE_PINS)) != (SLOTS_STATE_DYING | 1))
         return;
     weft_atomic_store_relaxed(&slot->state, before & ~(SLOTS_STATE_DYING | SLOTS_STATE_PINS));
-    slot_recycle(slots, cache, slot, (uint32_t)id);
+    void *object = slot_object(slot);
+    slot_recycle(slots, cache, id >> 32, (uint32_t)id);
+    slots->release(object);
 }
 
 size_t slots_walk(struct slots *slots, uint64_t *cursor, struct slots_entry *block, size_t max)

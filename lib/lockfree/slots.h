@@ -126,7 +126,8 @@ void slots_init(struct slots *slots, void (*release)(void *object));
 void slots_fini(struct slots *slots);
 
 /*
- * Give `object` a slot. From here on walks see it and `*id_out` finds it. An id is never 0 and never given twice.
+ * Give `object` a slot. From here on walks see it and `*id_out` finds it. An id is never 0 and never given twice. It is stored before the
+ * object can be seen, so that it may be a part of that.
  *
  * thread:  any; the owner of `cache`, which may be NULL for a thread that has none
  * memory:  the table takes over one reference on `object`, to be given to `release`; may allocate a segment
@@ -143,6 +144,21 @@ int slots_register(struct slots *slots, struct slots_cache *cache, void *object,
  * returns: true if this call ended it
  */
 bool slots_unregister(struct slots *slots, struct slots_cache *cache, uint64_t id);
+
+/* What has become of a registration that was to end. */
+enum slots_end {
+    SLOTS_NONE,   /* it had ended before, or never was */
+    SLOTS_BACK,   /* ended, and the reference that the table held is the caller's */
+    SLOTS_PINNED, /* ended, and `release` gets the object in the last unpin */
+};
+
+/*
+ * The same for one who can use the reference himself, with one of his own for instance: `release` is not called in here.
+ *
+ * thread:  any; the owner of `cache`, or NULL
+ * memory:  allocates nothing
+ */
+enum slots_end slots_take_back(struct slots *slots, struct slots_cache *cache, uint64_t id);
 
 /*
  * Look up `id` and pin its object. For the time of a few instructions: see above.

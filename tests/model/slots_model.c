@@ -282,7 +282,7 @@ static const struct model broken[] = {
 };
 
 static const struct model_equivalent equivalent[] = {
-    {"slots.c:slots_unregister:cas_acq_rel>failure_relaxed", "what a failed attempt reads is compared, and nothing behind it is touched"},
+    {"slots.c:take_back:cas_acq_rel>failure_relaxed", "what a failed attempt reads is compared, and nothing behind it is touched"},
     {NULL, NULL},
 };
 
