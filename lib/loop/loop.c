@@ -160,32 +160,52 @@ struct weft_loop *weft_loop_ref(struct weft_loop *loop)
 {
     if (loop == NULL)
         return NULL;
-    (void)weft_atomic_add_relaxed(&loop->refs, 1);
+    if (loop_is_here(loop))
+        loop->refs_here++;
+    else
+        (void)weft_atomic_add_relaxed(&loop->refs, 1);
     return loop;
+}
+
+/* Let go so many references. Of an open loop the last one closes it, too. */
+static void drop_refs(struct weft_loop *loop, uint64_t count)
+{
+    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
+    if (weft_atomic_sub_acq_rel(&loop->refs, count) != count || loop_is_forked(loop))
+        return;
+    if (weft_loop_is_closed(loop)) {
+        loop_free(loop);
+        return;
+    }
+    loop->refs = 1; /* closing lets go of works that hold references */
+    (void)weft_loop_close(loop);
+    drop_refs(loop, 1);
 }
 
 void weft_loop_unref(struct weft_loop *loop)
 {
     if (loop == NULL)
         return;
-    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
-    uint32_t before = weft_atomic_sub_acq_rel(&loop->refs, 1);
-    if (before != 1 || loop_is_forked(loop))
-        return;
-    if (!weft_loop_is_closed(loop)) {
-        loop->refs = 1; /* closing lets go of works that hold references */
-        (void)weft_loop_close(loop);
-        weft_loop_unref(loop);
-        return;
-    }
-    loop_free(loop);
+    if (loop_is_here(loop))
+        loop->refs_here--;
+    else
+        drop_refs(loop, 1);
+}
+
+void loop_release(struct weft_loop *loop)
+{
+    uint64_t count = LOOP_REFS_CLAIMED - loop->refs_here;
+    loop->refs_here = 0;
+    /* Release: what was done to it. Pairs with the acquire in loop_enter() and loop_claim_closing(). */
+    weft_atomic_store_release(&loop->is_entered, false);
+    drop_refs(loop, count);
 }
 
 /* Whoever gets here first closes; from here on nobody can begin to run it. WEFT_ECLOSED if somebody has closed it meanwhile. */
 static int loop_claim_closing(struct weft_loop *loop)
 {
     bool expected = false;
-    /* Acquire: the last run, or the close. Pairs with the release in loop_leave() and in weft_loop_close(). */
+    /* Acquire: the last run, or the close. Pairs with the release in loop_release(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
     if (weft_loop_is_closed(loop)) {
@@ -277,7 +297,7 @@ int weft_loop_close(struct weft_loop *loop)
     if (status < 0)
         return status == WEFT_ECLOSED ? 0 : status;
     struct worker *outer = worker_current();
-    weft_loop_ref(loop); /* what is let go below may hold the others */
+    loop_claim_refs(loop); /* what is let go below may hold all that there are */
     worker_set_current(&loop->worker);
     if (!loop_let_go(loop))
         return WEFT_EFORKED; /* without a current loop, since `outer` is lost too */
@@ -285,9 +305,7 @@ int weft_loop_close(struct weft_loop *loop)
     loop->has_poller = false;
     loop->poller_ops->fini(loop->poller);
     worker_set_current(outer);
-    /* Release: the end. Pairs with the acquire in loop_enter() and loop_claim_closing(), which then see that it is closed. */
-    weft_atomic_store_release(&loop->is_entered, false);
-    weft_loop_unref(loop);
+    loop_release(loop);
     return 0;
 }
 

@@ -48,6 +48,9 @@ struct loop_execution {
     uint64_t task_id; /* the same for others, read with one relaxed load */
 };
 
+/* What `refs` has too many while somebody runs or closes the loop: only as that ends can the last one go. */
+#define LOOP_REFS_CLAIMED (UINT64_C(1) << 48)
+
 /* What `is_closing` says. */
 enum { LOOP_OPEN = 0, LOOP_CLOSING = 1, LOOP_FORKED = 2 };
 
@@ -64,7 +67,8 @@ struct weft_loop {
     bool has_poller;     /* false once it is closed: its clock stands */
     bool is_entered;     /* runs in some thread; written by that thread */
     uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
-    uint32_t refs;
+    uint64_t refs;       /* atomic, see loop_claim_refs() */
+    uint64_t refs_here;  /* those that were taken and dropped where the loop is current, added up without a locked instruction */
     uint32_t posts_max;
     uint32_t index;
     uint64_t spin_max_ns;  /* 0: never spin before sleeping */
@@ -131,6 +135,56 @@ static inline bool loop_is_forked(const struct weft_loop *loop)
  * thread:  any
  */
 bool loop_is_here(const struct weft_loop *loop);
+
+/*
+ * From here on who runs or closes `loop` counts the references that are taken and dropped in its thread, in `refs_here`. That may fall
+ * below zero, as `refs` may below what the others hold, which is why it is claimed first; the sum is how many there are.
+ *
+ * thread:  the one that has just entered or claimed it
+ */
+static inline void loop_claim_refs(struct weft_loop *loop)
+{
+    (void)weft_atomic_add_relaxed(&loop->refs, LOOP_REFS_CLAIMED);
+}
+
+/*
+ * The end of a run or a close that was begun by loop_claim_refs(): the loop may be entered by others again, and is freed if its last
+ * reference has gone meanwhile.
+ *
+ * thread:  the same, in which the loop is not current any more
+ */
+void loop_release(struct weft_loop *loop);
+
+/*
+ * The loop that runs in this thread; NULL if none. As weft_get_running_loop(), with one call less.
+ *
+ * thread:  any
+ */
+static inline struct weft_loop *loop_here(void)
+{
+    return loop_of_worker(worker_current()); /* the worker is its first member */
+}
+
+/*
+ * As weft_loop_ref() and weft_loop_unref(), for who knows already that `here` runs in this thread (NULL: none does).
+ *
+ * thread:  any
+ */
+static inline struct weft_loop *loop_ref_from(struct weft_loop *loop, struct weft_loop *here)
+{
+    if (loop != here)
+        return weft_loop_ref(loop);
+    loop->refs_here++;
+    return loop;
+}
+
+static inline void loop_unref_from(struct weft_loop *loop, struct weft_loop *here)
+{
+    if (loop != here)
+        weft_loop_unref(loop);
+    else
+        loop->refs_here--;
+}
 
 /*
  * Begin an operation, see weft_poller_ops.submit: >= 0 or -errno at once, or -EINPROGRESS.

@@ -214,13 +214,14 @@ int loop_enter(struct weft_loop *loop)
     if (current != NULL && current != &loop->worker)
         return WEFT_EOTHERLOOP;
     bool expected = false;
-    /* Acquire: what the last run, in whatever thread, left behind. Pairs with the release in loop_leave(). */
+    /* Acquire: what the last run, in whatever thread, left behind. Pairs with the release in loop_release(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
     if (weft_loop_is_closed(loop)) { /* since it was asked above */
         weft_atomic_store_relaxed(&loop->is_entered, false);
         return WEFT_ECLOSED;
     }
+    loop_claim_refs(loop);
     worker_set_current(&loop->worker);
     loop_look_next(loop); /* the first iteration may be the only one */
     return 0;
@@ -230,8 +231,7 @@ void loop_leave(struct weft_loop *loop)
 {
     loop->is_stopping = false;
     worker_set_current(NULL);
-    /* Release: this run. Pairs with the acquire in loop_enter() and loop_claim_closing(). */
-    weft_atomic_store_release(&loop->is_entered, false);
+    loop_release(loop);
 }
 
 int weft_loop_run_forever(struct weft_loop *loop)

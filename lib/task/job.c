@@ -209,7 +209,7 @@ static void child_end(struct weft_task *child)
     struct weft_loop *here = weft_get_running_loop();
     (void)weft_task_cancel(child, "the loop of the task that forked it closes");
     while (!weft_future_done(&child->future)) {
-        /* Pairs with the release in loop_leave(): what the child's loop did last. */
+        /* Pairs with the release in loop_release(): what the child's loop did last. */
         if (loop_is_here(home) || !weft_atomic_load_acquire(&home->is_entered)) {
             task_finish(child, here != NULL ? here : home, fiber_finish); /* its body returns; the task ends with its own loop */
             return;

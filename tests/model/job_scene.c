@@ -360,7 +360,7 @@ void job_suspend(void (*rest)(void))
 void job_leave(unsigned index)
 {
     worker_set_current(NULL);
-    /* As loop_leave(). Pairs with the acquire in child_end(). */
+    /* As loop_release(). Pairs with the acquire in child_end(). */
     weft_atomic_store_release(&loops[index].is_entered, false);
 }
 

@@ -267,6 +267,34 @@ static void write_and_unref_2(void)
     weft_loop_unref(loop);
 }
 
+static struct weft_loop *given; /* atomic; a reference */
+
+/* Takes two references as the loop closes, which are counted where it is current, and gives one away. */
+static void take_and_give(struct weft_loop *of, struct loop_room_state *state)
+{
+    (void)state;
+    (void)weft_loop_ref(weft_loop_ref(of));
+    of->slow_ns = 1;
+    weft_loop_unref(of);
+    weft_atomic_store_release(&given, of);
+}
+
+static void setup_giver(void)
+{
+    static struct loop_room_state state = {.close = take_and_give};
+    setup();
+    MODEL_CHECK(loop_room_set(loop, LOOP_ROOM_NET, &state));
+}
+
+static void drop_given(void)
+{
+    struct weft_loop *mine;
+    while ((mine = weft_atomic_load_acquire(&given)) == NULL)
+        weft_atomic_pause();
+    mine->spin_ns = 1;
+    weft_loop_unref(mine);
+}
+
 static void check_gone(void)
 {
     MODEL_CHECK(loop_live_count() == 0);
@@ -356,12 +384,17 @@ static const struct model models[] = {
      .setup = three_refs,
      .threads = {write_and_unref_0, write_and_unref_1, write_and_unref_2},
      .check = check_gone},
+    {.name = "refs_here",
+     .about = "a reference that was counted where the loop is current, and is dropped elsewhere, does not free it before that has ended",
+     .setup = setup_giver,
+     .threads = {close_and_unref, drop_given},
+     .check = check_gone},
 };
 
 static const struct model_equivalent equivalent[] = {
     {"loop.c:loop_claim_closing:store_release>late", "who misses the flag by one step meets the closed inbox, as who asked before it"},
-    {"loop.c:weft_loop_close:store_release>late",
-     "the closer's caller holds a reference until it returns, and who fails to enter meanwhile would find the loop closed"},
+    {"loop.c:loop_release:store_release>late",
+     "who runs or closes it holds a reference until that returns, and who fails to enter meanwhile would have failed before"},
     {"turn.c:stop_posted:store_release>late", "a stop that comes in that gap finds is_stopping set: the run ends for it too"},
     {NULL, NULL},
 };
