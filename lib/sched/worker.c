@@ -203,15 +203,18 @@ static struct weft_work *next_stealable(struct worker *worker)
 
 int worker_run_stealable(struct worker *worker)
 {
+    struct weft_work *work = worker->crew == NULL ? NULL : next_stealable(worker);
+    if (work == NULL)
+        return 0; /* mostly: the counter is not read in vain */
     uint64_t start = clock_ticks();
-    int status = 0;
-    for (uint32_t count = 0; status >= 0 && count < worker->stealable_max; count++) {
-        struct weft_work *work = next_stealable(worker);
+    int status = run_one(worker, work);
+    for (uint32_t count = 1; status >= 0 && count < worker->stealable_max; count++) {
+        if (!worker->is_virtual && clock_ticks() - start >= clock_ticks_in(STEALABLE_NS))
+            break;
+        work = next_stealable(worker);
         if (work == NULL)
             break;
         status = run_one(worker, work);
-        if (!worker->is_virtual && clock_ticks() - start >= clock_ticks_in(STEALABLE_NS))
-            break;
     }
     return status;
 }
