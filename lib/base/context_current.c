@@ -52,7 +52,7 @@ int context_capture(struct weft_context **context_out)
 {
     struct weft_context *current = weft_context_current();
     struct weft_context *copy = NULL;
-    if (weft_context_count(current) > 0) {
+    if (current != NULL && weft_context_count(current) > 0) {
         copy = weft_context_copy(current);
         if (copy == NULL)
             return -ENOMEM;
