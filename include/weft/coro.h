@@ -27,7 +27,7 @@ enum weft_coro_state {
 
 /* What a coroutine hands out as it suspends or returns. */
 struct weft_suspend {
-    struct weft_future *future; /* borrowed; the task keeps it alive while it waits, and no longer: it may live in a frame */
+    struct weft_future *future; /* borrowed until the coroutine goes on or is closed: it may live in its frame */
     void *value;
     uint32_t flags;
     uint32_t reserved;

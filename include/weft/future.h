@@ -50,7 +50,7 @@ struct weft_future_ops {
     void (*destroy)(struct weft_future *future);
 };
 
-/* One cache line; all fields are the library's. */
+/* Less than a cache line; all fields are the library's. */
 struct weft_future {
     uintptr_t state; /* see lib/task/future.c: state, lock bit, newest waiter */
     const struct weft_future_ops *ops;
@@ -61,7 +61,6 @@ struct weft_future {
     uint32_t promises;
     uint32_t flags;
     struct weft_context *context; /* of the task, where it is one */
-    uint64_t reserved;
 };
 
 /*

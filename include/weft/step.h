@@ -47,7 +47,6 @@ struct weft_step {
     struct weft_suspend *suspend;
     struct weft_future *awaiting;
     int line;
-    uint32_t reserved;
 };
 
 /*

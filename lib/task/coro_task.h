@@ -4,8 +4,11 @@
 #ifndef LIB_TASK_CORO_TASK_H
 #define LIB_TASK_CORO_TASK_H
 
+#include <stddef.h>
+
 #include "lib/task/task.h"
 #include "weft/atomic.h"
+#include "weft/memory.h"
 
 /*
  * Bits of coro_task.state.
@@ -24,17 +27,59 @@ struct coro_task {
     struct weft_task base; /* first */
     struct weft_coro *coro;
     struct waiter waiter;           /* its loop: where the task is held, else its home */
-    struct weft_future *fut_waiter; /* a reference */
+    struct weft_future *fut_waiter; /* the coroutine's: it keeps it until the next step begins */
     const char *cancel_message;
+    struct weft_loop *stepping; /* the loop that steps it at this moment */
     uint32_t state;
     int32_t cancelling;
-    int32_t raise; /* what the next step throws */
-    uint32_t hold_count;
+    int16_t raise; /* what the next step throws */
+    uint16_t hold_count;
     bool is_stealable;
-    bool is_shielded;           /* the next step delivers no cancellation */
-    bool is_away;               /* pinned, but held elsewhere. Set and cleared in its home's thread, which may thus ask */
-    struct weft_loop *stepping; /* the loop that steps it at this moment */
+    bool is_shielded; /* the next step delivers no cancellation */
+    bool is_away;     /* pinned, but held elsewhere. Set and cleared in its home's thread, which may thus ask */
+    uint8_t block;    /* enum coro_block */
 };
+
+/* The coroutine lies right behind its task, and its state behind that, aligned for anything. */
+_Static_assert(sizeof(struct coro_task) % _Alignof(max_align_t) == 0, "");
+
+/*
+ * A coroutine of ours is allocated with room for its task ahead of it, so that both are one block. Who goes last frees it.
+ *
+ *     APART      the task has a block of its own
+ *     VACANT     no task is in that room: none yet, or none that has begun, or one of a third party's is elsewhere
+ *     SHARED     the coroutine is not closed, and its task not destroyed
+ *     LEFT_OVER  the coroutine is closed, and its task not destroyed
+ */
+enum coro_block { CORO_APART, CORO_VACANT, CORO_SHARED, CORO_LEFT_OVER };
+
+extern const struct weft_coro_ops step_ops, fiber_ops;
+
+/* The room that `coro`, one of ours, has ahead of it. */
+static inline struct coro_task *coro_room(struct weft_coro *coro)
+{
+    return (struct coro_task *)(void *)coro - 1;
+}
+
+/* A block of room and a coroutine of `bytes`, which is returned; nothing of it is written. NULL when out of memory. */
+static inline struct weft_coro *coro_new(size_t bytes)
+{
+    struct coro_task *task = weft_malloc(sizeof(*task) + bytes);
+    if (task == NULL)
+        return NULL;
+    task->block = CORO_VACANT;
+    return (struct weft_coro *)(void *)(task + 1);
+}
+
+/* `coro`, one of ours, is closed. */
+static inline void coro_free(struct weft_coro *coro)
+{
+    struct coro_task *task = coro_room(coro);
+    if (task->block == CORO_SHARED)
+        task->block = CORO_LEFT_OVER;
+    else
+        weft_free(task);
+}
 
 static inline struct coro_task *coro_task(const struct weft_task *task)
 {

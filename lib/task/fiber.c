@@ -11,6 +11,7 @@
 
 #include "lib/base/thread.h"
 #include "lib/loop/loop.h"
+#include "lib/task/coro_task.h"
 #include "lib/task/future.h"
 #include "lib/task/job.h"
 #include "lib/task/overflow.h"
@@ -289,11 +290,11 @@ static void fiber_close(struct weft_coro *coro)
     if (fiber->room != NULL)
         fiber_unwind(fiber);
     if (fiber->room == NULL)
-        weft_free(fiber);
+        coro_free(coro);
     /* else it would not return: its stack may be referred to, so it is kept for good */
 }
 
-static const struct weft_coro_ops fiber_ops = {.size = sizeof(fiber_ops), .send = fiber_send, .close = fiber_close};
+const struct weft_coro_ops fiber_ops = {.size = sizeof(fiber_ops), .send = fiber_send, .close = fiber_close};
 
 /* ---- for jobs ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -349,12 +350,10 @@ int weft_fiber_new(weft_fiber_fn *fn, void *arg, const struct weft_fiber_options
         return -EINVAL;
     if (options != NULL && (options->size < sizeof(*options) || !is_stack_class(options->stack)))
         return -EINVAL;
-    struct fiber *fiber = weft_calloc(1, sizeof(*fiber));
+    struct fiber *fiber = (struct fiber *)coro_new(sizeof(*fiber));
     if (fiber == NULL)
         return -ENOMEM;
-    fiber->coro.ops = &fiber_ops;
-    fiber->fn = fn;
-    fiber->arg = arg;
+    *fiber = (struct fiber){.coro = {&fiber_ops}, .fn = fn, .arg = arg};
     fiber->stack_class = options == NULL ? WEFT_STACK_SMALL : options->stack;
     *coro_out = &fiber->coro;
     return 0;

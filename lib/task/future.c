@@ -53,6 +53,16 @@ static struct waiter *newest_waiter(uintptr_t state)
     return (struct waiter *)(state & ~STATE_BITS);
 }
 
+static struct waiter *newer_waiter(const struct waiter *waiter)
+{
+    return (struct waiter *)waiter->work.next;
+}
+
+static void link_newer(struct waiter *waiter, struct waiter *newer)
+{
+    waiter->work.next = (struct weft_work *)newer;
+}
+
 enum future_state future_get_state(const struct weft_future *future)
 {
     /* Pairs with the release in future_unlock(). */
@@ -66,10 +76,10 @@ bool future_add_waiter(struct weft_future *future, struct waiter *waiter)
         future_unlock(future, state);
         return false;
     }
-    waiter->newer = NULL;
+    waiter->work.next = NULL;
     waiter->older = newest_waiter(state);
     if (waiter->older != NULL)
-        waiter->older->newer = waiter;
+        link_newer(waiter->older, waiter);
     future_unlock(future, (uintptr_t)waiter | FUTURE_PENDING);
     return true;
 }
@@ -77,10 +87,10 @@ bool future_add_waiter(struct weft_future *future, struct waiter *waiter)
 /* Take `waiter` out of the list that begins at `newest`; the new beginning. */
 static struct waiter *waiter_unlink(struct waiter *newest, struct waiter *waiter)
 {
-    if (waiter->newer != NULL)
-        waiter->newer->older = waiter->older;
+    if (newer_waiter(waiter) != NULL)
+        newer_waiter(waiter)->older = waiter->older;
     if (waiter->older != NULL)
-        waiter->older->newer = waiter->newer;
+        waiter->older->work.next = waiter->work.next;
     return newest == waiter ? waiter->older : newest;
 }
 
@@ -120,7 +130,7 @@ static struct waiter *waiters_in_order(struct weft_future *future, struct waiter
         struct waiter *older = newest->older;
         if (newest->is_callback)
             weft_future_ref(future);
-        newest->newer = oldest;
+        link_newer(newest, oldest);
         oldest = newest;
         newest = older;
     }
@@ -135,34 +145,42 @@ static struct waiter *wake_one_loop(struct waiter *oldest)
 {
     struct weft_loop *loop = oldest->loop;
     if (oldest->is_stealable) {
-        struct waiter *others = oldest->newer;
+        struct waiter *others = newer_waiter(oldest);
         work_ready_stealable(&loop->worker, &oldest->work);
         return others;
     }
-    struct waiter *rest = NULL, **rest_end = &rest;
-    struct weft_work_list batch = {NULL, NULL, 0};
+    struct weft_work_list batch = {NULL, NULL, 0}, rest = {NULL, NULL, 0};
     for (struct waiter *waiter = oldest, *next; waiter != NULL; waiter = next) {
-        next = waiter->newer;
-        if (waiter->loop == loop && !waiter->is_stealable) {
-            weft_work_list_push(&batch, &waiter->work);
-        } else {
-            *rest_end = waiter;
-            rest_end = &waiter->newer;
-        }
-    }
-    *rest_end = NULL;
-    if (loop != NULL) {
-        work_ready_chain(&loop->worker, batch.head, batch.tail, batch.count);
-        return rest;
+        next = newer_waiter(waiter);
+        weft_work_list_push(waiter->loop == loop && !waiter->is_stealable ? &batch : &rest, &waiter->work);
     }
     struct weft_work *work;
-    while ((work = weft_work_list_pop(&batch)) != NULL)
-        (void)work->run(work);
-    return rest;
+    if (loop != NULL)
+        work_ready_chain(&loop->worker, batch.head, batch.tail, batch.count);
+    else
+        while ((work = weft_work_list_pop(&batch)) != NULL)
+            (void)work->run(work);
+    return (struct waiter *)rest.head;
+}
+
+/* One waiter alone: no list to be turned around. It has a loop. */
+static inline void wake_only(struct weft_future *future, struct waiter *waiter)
+{
+    struct worker *worker = &waiter->loop->worker;
+    if (waiter->is_callback)
+        weft_future_ref(future);
+    if (waiter->is_stealable)
+        work_ready_stealable(worker, &waiter->work);
+    else
+        work_ready_chain(worker, &waiter->work, &waiter->work, 1);
 }
 
 static void wake_waiters(struct weft_future *future, struct waiter *newest)
 {
+    if (newest->older == NULL && newest->loop != NULL) {
+        wake_only(future, newest);
+        return;
+    }
     struct waiter *waiting = waiters_in_order(future, newest);
     while (waiting != NULL)
         waiting = wake_one_loop(waiting);
@@ -274,29 +292,39 @@ struct weft_future *weft_future_ref(struct weft_future *future)
     return future;
 }
 
-/* Let go one reference; true if it was the last. Who holds the only one need not tell others, and saves a locked instruction. */
-static bool unref_last(struct weft_future *future)
+/* Let go `count` references; true if no other was left. Who holds all of them need not tell others, and saves a locked instruction. */
+static bool unref_last(struct weft_future *future, uint32_t count)
 {
     /* Pairs with the acq_rel below: whoever destroys has seen what the others did before they let go. */
-    if (weft_atomic_load_acquire(&future->refs) == 1)
+    if (weft_atomic_load_acquire(&future->refs) == count)
         return true;
     /* Pairs with itself and with the acquire above. */
-    return weft_atomic_sub_acq_rel(&future->refs, 1) == 1;
+    return weft_atomic_sub_acq_rel(&future->refs, count) == count;
 }
 
 bool future_unref_last(struct weft_future *future)
 {
-    return unref_last(future);
+    return unref_last(future, 1);
 }
 
-void weft_future_unref(struct weft_future *future)
+static void future_destroy(struct weft_future *future)
 {
-    if (future == NULL || !unref_last(future))
-        return;
     const struct weft_future_ops *ops = future->ops;
     weft_future_fini(future);
     if (ops != NULL && ops->destroy != NULL)
         ops->destroy(future);
+}
+
+void future_unref_many(struct weft_future *future, uint32_t count)
+{
+    if (unref_last(future, count))
+        future_destroy(future);
+}
+
+void weft_future_unref(struct weft_future *future)
+{
+    if (future != NULL && unref_last(future, 1))
+        future_destroy(future);
 }
 
 struct weft_future *weft_future_promise(struct weft_future *future)

@@ -28,8 +28,8 @@ enum future_flags {
  * removed.
  */
 struct waiter {
-    struct weft_work work;
-    struct waiter *older, *newer;
+    struct weft_work work; /* first; while it hangs, `next` leads to the newer one */
+    struct waiter *older;
     struct weft_loop *loop; /* where it is queued; NULL: its work is run by the completer, at once */
     bool is_callback;       /* a struct done_callback, which needs the future when it runs */
     bool is_stealable;      /* any loop of its crew may run it */
@@ -97,6 +97,9 @@ void future_drop_callback(struct waiter *waiter);
  * thread:  any; the caller holds a reference
  */
 void future_abandon(struct weft_future *future);
+
+/* Let go `count` references at once. thread: any */
+void future_unref_many(struct weft_future *future, uint32_t count);
 
 /*
  * Let go a reference as weft_future_unref() does, but leave the end to the caller.

@@ -82,30 +82,20 @@ uint64_t task_number_next(struct task_room *room)
     return room->number_next++;
 }
 
-/* The cache that this thread may use: its running loop's. */
-static struct slots_cache *thread_cache(void)
+/* The cache of `loop`, which runs here; NULL if none runs. */
+static struct slots_cache *cache_of(struct weft_loop *loop)
 {
-    struct weft_loop *loop = weft_get_running_loop();
     struct loop_room_state *state = loop == NULL ? NULL : loop_room(loop, LOOP_ROOM_TASK);
     return state == NULL ? NULL : &((struct task_room *)state)->cache;
 }
 
-/* ---- registering -------------------------------------------------------------------------------------------------------------- */
-
-/* Give the reference that was just taken to the registry, or back. */
-static int register_referenced(struct weft_task *task)
+/* The cache that this thread may use: its running loop's. */
+static struct slots_cache *thread_cache(void)
 {
-    uint64_t id, expected = 0;
-    /* Closing the loop goes through its room to the tasks. */
-    int status = task_room(task->future.loop) == NULL ? -ENOMEM : slots_register(&registry, thread_cache(), task, &id);
-    if (status < 0) {
-        weft_task_unref(task);
-        return status;
-    }
-    if (!weft_atomic_cas_relaxed(&task->id, &expected, id)) /* somebody else registered it meanwhile: once is enough */
-        (void)slots_unregister(&registry, thread_cache(), id);
-    return 0;
+    return cache_of(weft_get_running_loop());
 }
+
+/* ---- registering -------------------------------------------------------------------------------------------------------------- */
 
 int weft_register_task(struct weft_task *task)
 {
@@ -113,42 +103,42 @@ int weft_register_task(struct weft_task *task)
         return -EINVAL;
     if (weft_atomic_load_relaxed(&task->id) != 0)
         return 0;
-    weft_task_ref(task);
-    return register_referenced(task);
+    uint64_t id, expected = 0;
+    /* Closing the loop goes through its room to the tasks. */
+    int status = task_room(task->future.loop) == NULL ? -ENOMEM : slots_register(&registry, thread_cache(), weft_task_ref(task), &id);
+    if (status < 0)
+        weft_task_unref(task);
+    else if (!weft_atomic_cas_relaxed(&task->id, &expected, id)) /* somebody else registered it meanwhile: once is enough */
+        (void)slots_unregister(&registry, thread_cache(), id);
+    return status < 0 ? status : 0;
 }
 
-int registry_add(struct weft_task *task)
+int registry_add(struct weft_task *task, struct weft_loop *here)
 {
     task->future.refs++; /* nobody else knows it yet */
-    return register_referenced(task);
+    int status = slots_register(&registry, cache_of(here), task, &task->id);
+    if (status < 0)
+        task->future.refs--;
+    return status;
+}
+
+bool registry_take_back(struct weft_task *task, struct weft_loop *here)
+{
+    uint64_t id = weft_atomic_load_relaxed(&task->id);
+    /* Of two callers one wins the slot; the task is registered anew only once that one has said that it is not. */
+    enum slots_end end = id == 0 ? SLOTS_NONE : slots_take_back(&registry, cache_of(here), id);
+    if (end != SLOTS_NONE)
+        weft_atomic_store_relaxed(&task->id, 0);
+    return end == SLOTS_BACK;
 }
 
 void weft_unregister_task(struct weft_task *task)
 {
-    if (task == NULL)
-        return;
-    /* The exchange lets one of two callers win; what it hands over is only the right to end the registration. */
-    uint64_t id = weft_atomic_exchange_relaxed(&task->id, 0);
-    if (id != 0)
-        (void)slots_unregister(&registry, thread_cache(), id);
+    if (task != NULL && registry_take_back(task, weft_get_running_loop()))
+        weft_task_unref(task);
 }
 
 /* ---- the current task ----------------------------------------------------------------------------------------------------------- */
-
-void task_set_current(struct weft_loop *loop, struct weft_task *task)
-{
-    uint64_t id = 0;
-    if (task != NULL) {
-        id = weft_atomic_load_relaxed(&task->id);
-        id = id != 0 ? id : UINT64_MAX;
-        weft_atomic_store_relaxed(&task->is_entered, 1);
-        weft_atomic_store_relaxed(&task->ran_on, loop->index);
-    }
-    if (loop->execution.task != NULL)
-        weft_atomic_store_relaxed(&((struct weft_task *)loop->execution.task)->is_entered, 0);
-    loop->execution.task = task;
-    weft_atomic_store_relaxed(&loop->execution.task_id, id);
-}
 
 static int check_running(struct weft_loop *loop)
 {

@@ -6,19 +6,20 @@
 #include "weft/step.h"
 
 #include <errno.h>
+#include <string.h>
 
-#include "weft/memory.h"
+#include "lib/task/coro_task.h"
+
+/* The state lies behind the head, aligned for any object; room for the task ahead of it (coro_new()). */
+struct step_block {
+    struct weft_step step;
+    _Alignas(max_align_t) unsigned char state[];
+};
 
 static struct weft_step *step_of(struct weft_coro *coro)
 {
     return weft_container_of(coro, struct weft_step, coro);
 }
-
-/* The state lies behind the head, aligned for any object. */
-struct step_block {
-    struct weft_step step;
-    _Alignas(max_align_t) unsigned char state[];
-};
 
 static void *step_state(struct weft_step *step)
 {
@@ -37,21 +38,20 @@ static void step_close(struct weft_coro *coro)
     struct weft_step *step = step_of(coro);
     if (step->drop != NULL)
         step->drop(step_state(step));
-    weft_free(step);
+    coro_free(coro);
 }
 
-static const struct weft_coro_ops step_ops = {.size = sizeof(step_ops), .send = step_send, .close = step_close};
+const struct weft_coro_ops step_ops = {.size = sizeof(step_ops), .send = step_send, .close = step_close};
 
 int weft_step_new(weft_step_fn *fn, void (*drop)(void *state), size_t state_bytes, struct weft_coro **coro_out, void **state_out)
 {
     if (fn == NULL || coro_out == NULL || state_bytes > PTRDIFF_MAX / 2)
         return -EINVAL;
-    struct step_block *block = weft_calloc(1, sizeof(*block) + state_bytes);
+    struct step_block *block = (struct step_block *)coro_new(sizeof(*block) + state_bytes);
     if (block == NULL)
         return -ENOMEM;
-    block->step.coro.ops = &step_ops;
-    block->step.fn = fn;
-    block->step.drop = drop;
+    block->step = (struct weft_step){.coro = {&step_ops}, .fn = fn, .drop = drop};
+    memset(block->state, 0, state_bytes);
     *coro_out = &block->step.coro;
     if (state_out != NULL)
         *state_out = block->state;

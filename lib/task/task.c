@@ -29,13 +29,13 @@ void task_queue(struct coro_task *task)
 
 /* ---- ending --------------------------------------------------------------------------------------------------------------------- */
 
-/* The coroutine is over, or given up; the reference of the run goes. */
-static void task_let_go(struct coro_task *task)
+/* The coroutine is over, or given up; the reference of the run goes, and what `refs` counts beside it. */
+static void task_let_go(struct coro_task *task, uint32_t refs)
 {
     if (task->coro != NULL)
         task->coro->ops->close(task->coro);
     task->coro = NULL;
-    weft_task_unref(&task->base);
+    future_unref_many(&task->base.future, refs);
 }
 
 /* Let `end` end the coroutine where it waits, on `loop`. It may run to its end in there, and is still this task. */
@@ -64,29 +64,31 @@ static void task_give_up(struct coro_task *task)
         task_unwind(task, weft_get_running_loop()); /* else it has not begun: a task that was created as its loop closed */
     weft_unregister_task(&task->base);
     future_abandon(&task->base.future);
-    task_let_go(task);
+    task_let_go(task, 1);
 }
 
 static void task_destroy(struct weft_task *base)
 {
-    weft_free(coro_task(base));
+    struct coro_task *task = coro_task(base);
+    if (task->block == CORO_SHARED)
+        task->block = CORO_VACANT; /* it has not begun, and its coroutine goes on without it */
+    else
+        weft_free(task);
 }
 
-static int task_end(struct coro_task *task, int status, void *value)
+/* It has ended on `loop`, the one that runs here. */
+static int task_end(struct coro_task *task, struct weft_loop *loop, int status, void *value)
 {
-    const char *message = NULL;
     bool is_cancelled = status == -ECANCELED;
     if (is_cancelled || task_bits(task) != 0) { /* else nobody has asked it to stop: who does so now comes too late */
         task_lock(task);
         is_cancelled |= status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0;
-        message = task->cancel_message;
+        value = is_cancelled ? (void *)(uintptr_t)task->cancel_message : value;
         task_unlock(task, 0, TASK_MUST_CANCEL);
     }
-    if (is_cancelled)
-        (void)weft_task_finish(&task->base, -ECANCELED, (void *)(uintptr_t)message);
-    else
-        (void)weft_task_finish(&task->base, status, value);
-    task_let_go(task);
+    enum future_state outcome = is_cancelled ? FUTURE_CANCELLED : FUTURE_FINISHED;
+    bool is_first = future_complete(&task->base.future, outcome, is_cancelled ? -ECANCELED : status, value);
+    task_let_go(task, is_first && registry_take_back(&task->base, loop) ? 2 : 1);
     return weft_status_is_fatal(status) ? status : 0;
 }
 
@@ -94,7 +96,7 @@ static int task_end(struct coro_task *task, int status, void *value)
 
 static void task_raise_next(struct coro_task *task, int status)
 {
-    task->raise = status;
+    task->raise = (int16_t)status;
     task_queue(task);
 }
 
@@ -112,16 +114,20 @@ static void task_pass_on(struct coro_task *task, struct weft_future *future, con
         task_queue(task);
 }
 
-/* True if it is passed on at this moment: then that thread queues the task again. */
-static bool task_is_passing(struct coro_task *task)
+/* Leave it to who passes a request on at this moment, if somebody does: then that thread queues the task again. */
+static bool task_is_left(struct coro_task *task)
 {
-    /* Relaxed: whoever was handed the task sees the lock at least, which was taken for the wait that it comes from. */
-    if ((weft_atomic_load_relaxed(&task->state) & (TASK_LOCKED | TASK_PASSING)) == 0)
-        return false;
     task_lock(task);
     bool is_passing = (task_bits(task) & TASK_PASSING) != 0;
     task_unlock(task, is_passing ? TASK_LEFT : 0, 0);
     return is_passing;
+}
+
+/* True if it is passed on, and left to that thread. */
+static inline bool task_is_passing(struct coro_task *task)
+{
+    /* Relaxed: whoever was handed the task sees the lock at least, which was taken for the wait that it comes from. */
+    return (weft_atomic_load_relaxed(&task->state) & (TASK_LOCKED | TASK_PASSING)) != 0 && task_is_left(task);
 }
 
 /*
@@ -139,7 +145,7 @@ static void task_wait(struct coro_task *task, struct weft_future *future, uint32
         task_queue(task);
         return;
     }
-    task->fut_waiter = weft_future_ref(future);
+    task->fut_waiter = future;
     if (!must_cancel) {
         task_unlock(task, flags & WEFT_AWAIT_DETACH ? TASK_DETACH : 0, 0);
         return; /* from here on it is anybody's */
@@ -168,18 +174,8 @@ static void task_suspended(struct coro_task *task, int how, const struct weft_su
 }
 
 /* Leave the wait, if there was one; what this step throws. */
-static int task_resume_status(struct coro_task *task)
+static int task_end_wait(struct coro_task *task)
 {
-    if (task->is_shielded) {
-        task->is_shielded = false;
-        return 0;
-    }
-    /*
-     * A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. Pairs with the release
-     * in task_unlock(): the last step's thread may be in task_wait() yet, and the fields are not to be looked at before it has left.
-     */
-    if (weft_atomic_load_acquire(&task->state) == 0 && task->fut_waiter == NULL && task->raise == 0)
-        return 0;
     task_lock(task);
     struct weft_future *future = task->fut_waiter;
     int status = (task_bits(task) & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
@@ -190,12 +186,23 @@ static int task_resume_status(struct coro_task *task)
     task_unlock(task, 0, TASK_MUST_CANCEL | TASK_DETACH);
     if (status < 0 && future != NULL)
         (void)weft_future_exception(future, NULL); /* what is raised instead of it counts as having asked, as asyncio's wakeup does */
-    weft_future_unref(future);
     return status;
 }
 
+static inline int task_resume_status(struct coro_task *task)
+{
+    bool is_shielded = task->is_shielded;
+    task->is_shielded = false;
+    /*
+     * A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. Pairs with the release
+     * in task_unlock(): the last step's thread may be in task_wait() yet, and the fields are not to be looked at before it has left.
+     */
+    bool is_free = weft_atomic_load_acquire(&task->state) == 0 && task->fut_waiter == NULL && task->raise == 0;
+    return is_shielded || is_free ? 0 : task_end_wait(task);
+}
+
 /* Run the coroutine on `loop`, the one that runs here, until it suspends or ends. */
-static int task_send(struct coro_task *task, struct weft_loop *loop, struct weft_suspend *suspend_out)
+static inline int task_send(struct coro_task *task, struct weft_loop *loop, struct weft_suspend *suspend_out)
 {
     int status = task_resume_status(task);
     struct weft_task *outer_task = task_get_current(loop);
@@ -216,7 +223,7 @@ static int task_step(struct coro_task *task, struct weft_loop *loop)
         return 0;
     int how = task_send(task, loop, &suspend);
     if (how <= WEFT_CORO_RETURN)
-        return task_end(task, how, suspend.value);
+        return task_end(task, loop, how, suspend.value);
     task_suspended(task, how, &suspend);
     return 0;
 }
@@ -226,7 +233,7 @@ int task_step_eagerly(struct coro_task *task, struct weft_loop *loop)
     struct weft_suspend suspend = {NULL, NULL, 0, 0};
     int how = task_send(task, loop, &suspend);
     if (how <= WEFT_CORO_RETURN)
-        return task_end(task, how, suspend.value);
+        return task_end(task, loop, how, suspend.value);
     int status = weft_register_task(&task->base);
     if (status < 0)
         loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
@@ -245,22 +252,28 @@ static int task_run_abandoned(struct coro_task *task)
     return 0;
 }
 
-int task_run(struct weft_work *work)
+/* Not on its home, or that is closed. */
+static int task_run_elsewhere(struct coro_task *task, struct weft_loop *home, struct weft_loop *here)
 {
-    struct coro_task *task = weft_container_of(work, struct coro_task, waiter.work);
-    struct weft_loop *home = task_home(task), *here = weft_get_running_loop();
-    if (here == home && !weft_loop_is_closed(home)) {
-        task->is_away = false;
-        return task_step(task, home);
-    }
     bool is_home_closed = weft_loop_is_closed(home);
     if (here != NULL && here != home && !is_home_closed && !weft_loop_is_closed(here))
         return task_step(task, here);
     bool is_awaited_here = here == home || (here == task->waiter.loop && !task->waiter.is_stealable);
     if ((is_home_closed && is_awaited_here) || worker_is_closed(&home->worker))
         return task_run_abandoned(task);
-    work_ready(&home->worker, work);
+    work_ready(&home->worker, &task->waiter.work);
     return 0;
+}
+
+int task_run(struct weft_work *work)
+{
+    struct coro_task *task = weft_container_of(work, struct coro_task, waiter.work);
+    struct weft_loop *home = task_home(task), *here = loop_here();
+    if (here == home && loop_check_open(home) == 0) {
+        task->is_away = false;
+        return task_step(task, home);
+    }
+    return task_run_elsewhere(task, home, here);
 }
 
 static struct weft_coro *task_get_coro(const struct weft_task *base)
@@ -294,10 +307,8 @@ static void task_abandon(struct weft_task *base)
     if (awaiting != NULL)
         awaiting->awaited_count++;
     task_unlock(task, awaiting != NULL ? TASK_AWAITED : 0, 0);
-    if (!was_hanging)
-        return;
-    weft_future_unref(future);
-    task_give_up(task);
+    if (was_hanging)
+        task_give_up(task);
 }
 
 void task_finish(struct weft_task *base, struct weft_loop *loop, void (*end)(struct weft_coro *coro))
@@ -308,7 +319,6 @@ void task_finish(struct weft_task *base, struct weft_loop *loop, void (*end)(str
     bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
     task->fut_waiter = NULL;
     task_unlock(task, 0, TASK_DETACH);
-    weft_future_unref(future); /* it may be in the coroutine's own frame */
     if (was_hanging)
         task_queue(task);
     struct weft_loop *queued_on = task->waiter.loop;

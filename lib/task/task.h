@@ -7,6 +7,7 @@
 #include "lib/lockfree/slots.h"
 #include "lib/loop/loop.h"
 #include "lib/task/future.h"
+#include "weft/atomic.h"
 #include "weft/task.h"
 
 /* What the task room keeps per loop. */
@@ -40,7 +41,20 @@ uint64_t task_number_next(struct task_room *room);
 bool task_may_enter(const struct weft_task *task, const struct weft_loop *loop);
 
 /* Say that `task` is current on `loop`; NULL: that none is. What enter, leave and swap do once they have checked. thread: the loop's */
-void task_set_current(struct weft_loop *loop, struct weft_task *task);
+static inline void task_set_current(struct weft_loop *loop, struct weft_task *task)
+{
+    uint64_t id = 0;
+    if (task != NULL) {
+        id = weft_atomic_load_relaxed(&task->id);
+        id = id != 0 ? id : UINT64_MAX;
+        weft_atomic_store_relaxed(&task->is_entered, 1);
+        weft_atomic_store_relaxed(&task->ran_on, loop->index);
+    }
+    if (loop->execution.task != NULL)
+        weft_atomic_store_relaxed(&((struct weft_task *)loop->execution.task)->is_entered, 0);
+    loop->execution.task = task;
+    weft_atomic_store_relaxed(&loop->execution.task_id, id);
+}
 
 /* The task that `loop` executes; NULL if none. thread: the loop's */
 static inline struct weft_task *task_get_current(const struct weft_loop *loop)
@@ -126,8 +140,19 @@ void task_drop_unstarted(struct weft_task *task);
  */
 void task_finish(struct weft_task *task, struct weft_loop *loop, void (*end)(struct weft_coro *coro));
 
-/* As weft_register_task() for a task that nobody else knows yet. thread: any */
-int registry_add(struct weft_task *task);
+/* As weft_register_task() for a task that nobody else knows yet, of a loop that has its room. `here` is what runs in this thread, or NULL. */
+int registry_add(struct weft_task *task, struct weft_loop *here);
+
+/*
+ * As weft_unregister_task() for one who goes on with the reference that the registry held.
+ *
+ * thread:  any, in which `here` (may be NULL) runs
+ * returns: true if there was one, and nobody looks at the task at this moment, who would drop it
+ */
+bool registry_take_back(struct weft_task *task, struct weft_loop *here);
+
+/* How a task is a future. */
+extern const struct weft_future_ops task_future_ops;
 
 /* Call `fn` on each registered task of `loop` (NULL: of all) that is not done, with a reference held around it. thread: any */
 void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg);

@@ -34,7 +34,7 @@ static void destroy_through_task(struct weft_future *future)
         task->ops->destroy(task);
 }
 
-static const struct weft_future_ops task_future_ops = {
+const struct weft_future_ops task_future_ops = {
     .size = sizeof(task_future_ops), .cancel = cancel_through_task, .destroy = destroy_through_task};
 
 int weft_task_init(struct weft_task *task, struct weft_loop *loop, const struct weft_task_ops *ops, struct weft_context *context)

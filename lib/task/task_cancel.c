@@ -18,14 +18,13 @@ static void task_must_cancel(struct coro_task *task, const char *message)
     task_unlock(task, TASK_MUST_CANCEL, 0);
 }
 
-/* Leave the future without cancelling it: returned for its reference. NULL if its wake-up is on its way already. Under the lock. */
-static struct weft_future *task_detach(struct coro_task *task)
+/* Leave the future that the task waits for. False if it waits for none, or its wake-up is on its way already. Under the lock. */
+static bool task_leave_wait(struct coro_task *task)
 {
-    struct weft_future *future = task->fut_waiter;
-    if ((task_bits(task) & TASK_DETACH) == 0 || future == NULL || !future_remove_waiter(future, &task->waiter))
-        return NULL;
+    if (task->fut_waiter == NULL || !future_remove_waiter(task->fut_waiter, &task->waiter))
+        return false;
     task->fut_waiter = NULL;
-    return future;
+    return true;
 }
 
 /* What has become of a request to stop. */
@@ -38,10 +37,8 @@ enum cancel_step {
 /* Have it reach the task, or what the task waits for: then *future_out gets a reference. Under the lock, which it leaves. */
 static enum cancel_step cancel_reach(struct coro_task *task, const char *message, struct weft_future **future_out)
 {
-    struct weft_future *left = task_detach(task);
-    if (left != NULL) {
+    if ((task_bits(task) & TASK_DETACH) != 0 && task_leave_wait(task)) {
         task_must_cancel(task, message);
-        weft_future_unref(left); /* before the task runs on: the future may live in its frame */
         task_queue(task);
         return CANCEL_TAKEN;
     }
@@ -83,15 +80,10 @@ static enum cancel_step cancel_refused(struct coro_task *task, const struct weft
 static void cancel_in_ring(struct coro_task *task, const char *message)
 {
     task_lock(task);
-    struct weft_future *future = task->fut_waiter;
-    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
-    if (was_hanging)
-        task->fut_waiter = NULL;
+    bool was_hanging = task_leave_wait(task);
     task_must_cancel(task, message);
-    if (!was_hanging)
-        return;
-    weft_future_unref(future);
-    task_queue(task);
+    if (was_hanging)
+        task_queue(task);
 }
 
 /* The task of ours that `future` is; NULL if it is something else. */

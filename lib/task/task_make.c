@@ -10,68 +10,35 @@
 #include "weft/memory.h"
 #include "weft/status.h"
 
-static void task_set_place(struct coro_task *task, struct weft_loop *loop, bool is_stealable)
-{
-    task->waiter.work.run = task_run;
-    task->waiter.loop = loop;
-    task->waiter.is_stealable = task->is_stealable = is_stealable;
-}
-
-static int task_set_up(struct coro_task *task, struct weft_loop *loop, const struct weft_task_options *options)
-{
-    struct weft_context *context = options == NULL ? NULL : options->context;
-    if (context == NULL) {
-        int status = context_capture(&context);
-        if (status < 0)
-            return status;
-    } else {
-        weft_context_ref(context);
-    }
-    int status = weft_task_init(&task->base, loop, &coro_task_ops, context);
-    weft_context_unref(context);
-    if (status >= 0 && options != NULL && options->name != NULL)
-        status = weft_task_set_name(&task->base, options->name);
-    if (status < 0) {
-        task->base.future.flags |= FUTURE_QUIET;
-        weft_future_fini(&task->base.future);
-    }
-    if (options != NULL && (options->flags & WEFT_TASK_NO_DESTROY_PENDING))
-        task->base.future.flags |= FUTURE_QUIET;
-    return status;
-}
-
 /* How creation differs from call to call. */
 struct task_how {
     const struct weft_task_options *options; /* may be NULL */
+    weft_work_fn *first;                     /* what its work runs first */
     bool is_stealable;
 };
 
-/* A task with references for the caller and for its run, not registered and not queued. */
-static int task_make(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct coro_task **task_out)
+/*
+ * Memory for the task of `coro`, ahead of that or its own, as a task that waits nowhere, with a reference for the caller and one for its run.
+ * `here` is the loop that runs in this thread. NULL when out of memory.
+ */
+static struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, const struct task_how *how)
 {
-    struct coro_task *task = weft_calloc(1, sizeof(*task));
-    int status = task == NULL ? -ENOMEM : task_set_up(task, loop, how->options);
-    if (status < 0) {
-        weft_free(task);
-        return status;
-    }
-    task_set_place(task, loop, how->is_stealable);
-    task->coro = coro;
-    task->base.future.refs++; /* nobody else knows it yet */
-    *task_out = task;
-    return 0;
-}
-
-static int task_start(struct coro_task *task, const struct weft_task_options *options)
-{
-    if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && loop_is_here(task_home(task))) {
-        (void)task_step_eagerly(task, task_home(task)); /* a fatal status is stored in the task, as any other */
-        return 0;
-    }
-    int status = registry_add(&task->base);
-    if (status >= 0)
-        task_queue(task);
-    return status;
+    bool is_ours = coro->ops == &step_ops || coro->ops == &fiber_ops;
+    bool has_room = is_ours && coro_room(coro)->block == CORO_VACANT;
+    struct coro_task *task = has_room ? coro_room(coro) : weft_malloc(sizeof(*task));
+    if (task == NULL)
+        return NULL;
+    *task = (struct coro_task){
+        .base = {.future = {.ops = &task_future_ops, .loop = loop_ref_from(loop, here), .refs = 2, .flags = FUTURE_IS_TASK},
+                 .ops = &coro_task_ops,
+                 .number = task_number_next(here == loop ? task_room(loop) : NULL),
+                 .ran_on = loop->index},
+        .coro = coro,
+        .waiter = {.work = {.run = how->first}, .loop = loop, .is_stealable = how->is_stealable},
+        .is_stealable = how->is_stealable,
+        .block = has_room ? CORO_SHARED : CORO_APART,
+    };
+    return task;
 }
 
 /* Let go what has not begun, without its coroutine. */
@@ -79,17 +46,42 @@ static void task_unmake(struct coro_task *task)
 {
     task->coro = NULL;
     task->base.future.flags |= FUTURE_QUIET;
-    weft_task_unref(&task->base);
-    weft_task_unref(&task->base);
+    future_unref_many(&task->base.future, 2);
+}
+
+/* What its maker said. */
+static int task_set_up(struct coro_task *task, const struct weft_task_options *options)
+{
+    if (options != NULL && (options->flags & WEFT_TASK_NO_DESTROY_PENDING))
+        task->base.future.flags |= FUTURE_QUIET;
+    if (options != NULL && options->context != NULL)
+        task->base.future.context = weft_context_ref(options->context);
+    else if (context_capture(&task->base.future.context) < 0)
+        return -ENOMEM;
+    return options != NULL && options->name != NULL ? weft_task_set_name(&task->base, options->name) : 0;
+}
+
+static int task_start(struct coro_task *task, struct weft_loop *here, const struct weft_task_options *options)
+{
+    if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && here == task_home(task)) {
+        (void)task_step_eagerly(task, here); /* a fatal status is stored in the task, as any other */
+        return 0;
+    }
+    int status = registry_add(&task->base, here);
+    if (status >= 0)
+        task_queue(task);
+    return status;
 }
 
 static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
 {
-    struct coro_task *task;
-    int status = task_make(loop, coro, how, &task);
-    if (status < 0)
-        return status;
-    status = task_start(task, how->options);
+    struct weft_loop *here = loop_here();
+    struct coro_task *task = task_alloc(loop, here, coro, how);
+    if (task == NULL)
+        return -ENOMEM;
+    int status = task_set_up(task, how->options);
+    if (status >= 0)
+        status = task_start(task, here, how->options);
     if (status < 0) {
         task_unmake(task); /* the caller closes the coroutine */
         return status;
@@ -129,7 +121,7 @@ int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct w
     status = status < 0 ? status : check_options(coro, options);
     if (status >= 0 && task_room(loop) == NULL)
         status = -ENOMEM;
-    struct task_how how = {options, false};
+    const struct task_how how = {options, task_run, false};
     if (status >= 0)
         status = task_new(loop, coro, &how, task_out);
     return status < 0 ? refuse(coro, status) : 0;
@@ -150,13 +142,13 @@ static int new_from_anywhere(struct weft_loop *loop, struct weft_coro *coro, con
 int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
                                      struct weft_task **task_out)
 {
-    struct task_how how = {options, false};
+    const struct task_how how = {options, task_run, false};
     return new_from_anywhere(loop, coro, &how, task_out);
 }
 
 int weft_loop_spawn(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
 {
-    struct task_how how = {options, true};
+    const struct task_how how = {options, task_run, true};
     return new_from_anywhere(loop, coro, &how, task_out);
 }
 
@@ -173,15 +165,11 @@ static int task_run_first(struct weft_work *work)
 int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_context *context, const struct weft_task *parent,
                     struct weft_task **task_out)
 {
-    struct coro_task *task = task_room(loop) == NULL ? NULL : weft_calloc(1, sizeof(*task));
+    const struct task_how how = {NULL, task_run_first, true};
+    struct coro_task *task = task_room(loop) == NULL ? NULL : task_alloc(loop, loop_here(), coro, &how);
     if (task == NULL)
         return -ENOMEM;
-    (void)weft_task_init(&task->base, loop, &coro_task_ops, NULL); /* which has nothing to refuse */
-    task_set_place(task, loop, true);
-    task->waiter.work.run = task_run_first;
     task->is_shielded = true; /* it begins also if it is cancelled before, and is told where it first waits */
-    task->coro = coro;
-    task->base.future.refs++; /* nobody else knows it yet */
     task_adopt(&task->base, context, parent);
     *task_out = &task->base;
     return 0;

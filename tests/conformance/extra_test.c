@@ -356,7 +356,8 @@ TaskRule(ADD_3, a_cancel_that_meets_the_wake_up_in_flight_is_delivered_once)
     CHECK(!weft_future_done(&task->future));
     weft_task_unref(task);
     weft_future_unref(shared);
-    weft_future_unref(never);
+    rule_close(fixture);
+    weft_future_unref(never); /* who waits borrows it */
 }
 
 /* ---- ADD-5, ADD-6: who holds what ---------------------------------------------------------------------------------------------------- */

@@ -66,8 +66,8 @@ TaskRule(TASK_2, a_wake_up_and_a_cancel_give_one_step)
     CHECK(!weft_future_done(&task->future));
     weft_task_unref(task);
     weft_future_unref(future);
-    weft_future_unref(next);
     rule_close(fixture);
+    weft_future_unref(next); /* who waits borrows it */
     CHECK_EQ(reports_take(), 1); /* TASK-17 */
 }
 

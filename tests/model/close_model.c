@@ -100,8 +100,8 @@ static void close_and_forget(void)
     struct weft_future *left = of->fut_waiter;
     of->fut_waiter = NULL;
     task_unlock(of, 0, 0);
-    if (left != NULL && future_remove_waiter(left, &of->waiter))
-        weft_future_unref(left);
+    if (left != NULL)
+        (void)future_remove_waiter(left, &of->waiter);
     (void)inbox_close(&stand_in_loops[0].worker.inbox);
 }
 
