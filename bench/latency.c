@@ -27,10 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/client/child.h"
+#include "bench/client/paced.h"
+#include "bench/client/threads.h"
 #include "bench/servers/computing_echo.h"
-#include "bench/servers/paced.h"
 #include "bench/servers/report.h"
-#include "bench/servers/threads.h"
 #include "lib/base/clock.h"
 #include "weft/atomic.h"
 

@@ -49,6 +49,12 @@ def kit_peer(name, package, source, kit, options=()):
     return Peer(name, ["g++", package] if package else ["gcc"], commands, ["bench/peers/" + source, *parts, *headers])
 
 
+def server_peer(name, package, source, options):
+    """The same for one that serves, with the kit's HTTP."""
+    peer = kit_peer(name, package, source, ["serve", "service", "http_text"], [*options, "-lhttp_parser"])
+    return peer._replace(packages=[*peer.packages, "libhttp-parser-dev"])
+
+
 def sources_under(folder_name, suffixes):
     """Paths from the top of the tree."""
     tree = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -93,6 +99,10 @@ PEERS = [
     kit_peer("libuv", "libuv1-dev", "libuv_post.c", ["bind", "posters"], ["-luv"]),
     kit_peer("libevent", "libevent-dev", "libevent_timers.c", ["alarms"], ["-levent_core"]),
     kit_peer("libev", "libev-dev", "libev_timers.c", ["alarms"], ["-lev"]),
+    server_peer("libuv", "libuv1-dev", "libuv_serve.c", ["-luv"]),
+    server_peer("libevent", "libevent-dev", "libevent_serve.c", ["-levent_core"]),
+    server_peer("libev", "libev-dev", "libev_serve.c", ["-lev"]),
+    server_peer("boost", "libboost-dev", "asio_serve.cc", []),
 ]
 
 

@@ -5,14 +5,19 @@
 
 NAME is a bench ("fork_join") or one of its cases ("fork_join.fib"); none means all. A contestant is a program as bench/kit/kit.h describes it.
 In each round each contestant runs each case once, so that the machine's mood is everybody's; the first round warms the machine up and does
-not count. A peer is built when it is asked for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that
-is missing is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+not count. One that serves (bench/kit/serve.h) is started anew for each run, and asked through bench/ask.c. A peer is built when it is asked
+for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that is missing, or cannot do its work on this
+machine, is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+
+The table's last column is the figure's median as a multiple of the best peer's, which has answered the same question with as many loops. Plain
+C in one thread is no peer. Where weft has a second way to do something (a stream, spinning) that is held against the peers' one way.
 """
 
 import argparse
 import collections
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -23,12 +28,17 @@ import peers as peer_table  # noqa: E402
 from show import machine  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory", "peers/serial")
+ASK = os.path.join(HERE, "ask")
+OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory",
+        "servers/weft", "servers/epoll", "servers/uring", "peers/serial")
 RUN_SECONDS_MAX = 600
+US = "weft"
+SECOND_WAY = re.compile(r"_(stream|spin)\b")
 KEYS = ("bench", "case", "who", "loops", "unit", "median", "min", "max", "runs", "user_ns", "sys_ns", "syscalls")
 
+Case = collections.namedtuple("Case", "bench name kind")
 Contestant = collections.namedtuple("Contestant", "who program cases")
-Turn = collections.namedtuple("Turn", "contestant bench case loops")
+Turn = collections.namedtuple("Turn", "contestant bench case loops kind")
 
 
 class Failed(Exception):
@@ -36,15 +46,35 @@ class Failed(Exception):
 
 
 def output_of(command, timeout=60):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout, check=False)
+    except OSError as error:
+        raise Failed(str(error)) from error
     if done.returncode != 0:
         raise Failed(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()[-400:]}")
     return done.stdout
 
 
-def contestant(program):
-    cases = [tuple(line.split()) for line in output_of([program, "--list"]).splitlines()]
-    return Contestant(output_of([program, "--who"]).strip(), program, cases)
+def cases_of(program, asked):
+    """What it lists; and for each kind of server that it lists, what the client of all servers asks of that kind."""
+    listed = [tuple(line.split()) for line in output_of([program, "--list"]).splitlines()]
+    kinds = [name for bench, name in listed if bench == "serve"]
+    cases = [Case(bench, name, None) for bench, name in listed if bench != "serve"]
+    for case in asked:
+        kind = "echo" if case.kind == "bulk" and "bulk" not in kinds else case.kind
+        if kind in kinds:
+            cases.append(case._replace(kind=kind))
+    return cases
+
+
+def contestants_of(programs, missing):
+    """One that cannot say what it does is missing."""
+    asked = [Case(*line.split()) for line in output_of([ASK, "--list"]).splitlines()]
+    for name, program in programs:
+        try:
+            yield Contestant(output_of([program, "--who"]).strip(), program, cases_of(program, asked))
+        except Failed as error:
+            missing.append((name, str(error)))
 
 
 # ---- what is asked of whom ----
@@ -58,17 +88,20 @@ def turns_of(contestants, options):
     """All turns of a round: those that answer one question stand side by side."""
     turns = []
     for each in contestants:
-        for bench, case in each.cases:
+        for bench, case, kind in each.cases:
             if is_wanted(options.names, bench, case):
                 for loops in [1] if each.who in peer_table.SINGLE else options.loops:
-                    turns.append(Turn(each, bench, case, loops))
+                    turns.append(Turn(each, bench, case, loops, kind))
     order = {key: place for place, key in enumerate(dict.fromkeys((turn.bench, turn.case) for turn in turns))}
     return sorted(turns, key=lambda turn: (order[turn.bench, turn.case], turn.loops))
 
 
 def take(turn, is_quick):
     """One run: the figures that it prints."""
-    command = [turn.contestant.program, turn.bench, turn.case, "--loops", str(turn.loops)] + ["--quick"] * is_quick
+    loops = ["--loops", str(turn.loops)]
+    command = [ASK if turn.kind else turn.contestant.program, turn.bench, turn.case, *loops] + ["--quick"] * is_quick
+    if turn.kind:
+        command += ["--", turn.contestant.program, "serve", turn.kind, *loops]
     return [json.loads(line) for line in output_of(command, RUN_SECONDS_MAX).splitlines()]
 
 
@@ -127,16 +160,39 @@ def number(value):
     return "-" if value is None else f"{value:.4g}"
 
 
-def print_table(lines):
-    header = ("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls")
-    rows = [header]
+def question_of(line):
+    return line["bench"], SECOND_WAY.sub("", line["case"]), line["loops"], line["unit"]
+
+
+def best_peers(lines):
+    """The best median of a peer, by question."""
+    best = {}
     for line in lines:
-        spread = (line["max"] - line["min"]) / line["median"] if line["median"] else 0
-        rows.append((f"{line['bench']}.{line['case']}", line["who"], str(line["loops"]), line["unit"], number(line["median"]), number(line["min"]),
-                     f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"])))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+        if line["who"] != US and line["who"] not in peer_table.SINGLE:
+            best[question_of(line)] = min(line["median"], best.get(question_of(line), line["median"]))
+    return best
+
+
+def row_of(line, best):
+    spread = (line["max"] - line["min"]) / line["median"] if line["median"] else 0
+    ratio = f"{line['median'] / best:.2f}" if best else ""
+    return (f"{line['bench']}.{line['case']}", line["who"], str(line["loops"]), line["unit"], number(line["median"]), number(line["min"]),
+            f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"]), ratio)
+
+
+def print_table(lines):
+    best = best_peers(lines)
+    rows = [("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls", "× best")]
+    rows += [row_of(line, best.get(question_of(line))) for line in lines]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(word.ljust(width) if i < 4 else word.rjust(width) for i, (word, width) in enumerate(zip(row, widths))).rstrip())
+
+
+def place_of_servers():
+    if len(os.sched_getaffinity(0)) == 1:
+        return "there is one processor: servers and their clients share it"
+    return "a server with one loop had a processor, its clients another; with more loops all ran on all"
 
 
 def write_json(path, lines, missing, where):
@@ -165,19 +221,23 @@ def options_of(words):
 
 def main(words):
     options = options_of(words)
-    contestants = [contestant(os.path.join(HERE, name)) for name in OURS]
     found, missing = peer_table.ready(TREE, options.peers)
-    contestants += [contestant(program) for program in found]
+    programs = [(name, os.path.join(HERE, name)) for name in OURS] + [(os.path.basename(program).rsplit("-", 1)[0], program) for program in found]
+    contestants = list(contestants_of(programs, missing))
     turns = turns_of(contestants, options)
     if options.list:
         for turn in turns:
             print(f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}")
+        for who, why in missing:
+            print(f"missing: {who}: {why}")
         return 0
     figures = Figures()
     where = machine.describe()  # before the benches load it
     failures = play(turns, options, figures)
     lines = list(figures.lines())
     print_table(lines)
+    if any(turn.kind for turn in turns):
+        print(place_of_servers())
     for who, why in missing:
         print(f"missing: {who}: {why}")
     for failure in failures:

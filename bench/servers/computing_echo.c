@@ -10,7 +10,6 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "bench/servers/weft_echo.h"
 #include "bench/servers/weft_server.h"
 #include "lib/base/clock.h"
 #include "weft/atomic.h"
@@ -144,8 +143,7 @@ static int serve(struct serving *serving)
         CPU_SET((size_t)computing->cpu, &cpus);
         (void)sched_setaffinity(0, sizeof(cpus), &cpus);
     }
-    serving->kind = &noted_kind;
-    return weft_server_serve(serving, make);
+    return weft_server_serve(serving, &(struct weft_serving){.make = make, .kind = &noted_kind, .spin_max_ns = -1});
 }
 
 const struct server server_computing_echo = {"computing", serve};

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench/servers/samples.h"
-#include "bench/servers/server.h"
+#include "bench/client/samples.h"
+#include "bench/kit/serve.h"
 
 /* What one loop tells; its own thread writes. */
 struct computing_loop {

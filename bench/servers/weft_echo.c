@@ -1,17 +1,17 @@
 /*
  * Weft's echo servers: one by a protocol's callbacks, one with a fiber for each connection, both as a user would write them.
  */
-#include "bench/servers/weft_echo.h"
+#include "bench/servers/weft_server.h"
 
 #include <errno.h>
 
-#include "bench/servers/server.h"
-#include "bench/servers/weft_server.h"
 #include "weft/memory.h"
 #include "weft/protocol.h"
 #include "weft/stream.h"
 #include "weft/transport.h"
 #include "weft/work.h"
+
+enum { SMALL_BYTES = 2048, BULK_BYTES = 65536, SPIN_NS = 50000 };
 
 /* ---- by callbacks ---- */
 
@@ -61,16 +61,18 @@ int weft_echo_make(struct weft_loop *loop, const struct weft_server_options *opt
     return weft_loop_create_server(loop, echo_new, NULL, options, server_out);
 }
 
-static int serve_protocol(struct serving *serving)
+int weft_echo_serve(struct serving *serving)
 {
-    return weft_server_serve(serving, weft_echo_make);
+    return weft_server_serve(serving, &(struct weft_serving){.make = weft_echo_make});
 }
 
-const struct server server_protocol_echo = {"protocol", serve_protocol};
+/* A process that is bound to one processor does not spin by itself. */
+int weft_echo_spin_serve(struct serving *serving)
+{
+    return weft_server_serve(serving, &(struct weft_serving){.make = weft_echo_make, .spin_max_ns = SPIN_NS});
+}
 
 /* ---- by fibers ---- */
-
-enum { SMALL_BYTES = 2048, BULK_BYTES = 65536 };
 
 static int echo_with(struct weft_stream *stream, char *buf, size_t len)
 {
@@ -111,9 +113,12 @@ static int make_bulk(struct weft_loop *loop, const struct weft_server_options *o
     return weft_loop_start_stream_server(loop, bulk_client, NULL, options, server_out);
 }
 
-static int serve_stream(struct serving *serving)
+int weft_echo_stream_serve(struct serving *serving)
 {
-    return weft_server_serve(serving, serving->is_bulk ? make_bulk : make_stream);
+    return weft_server_serve(serving, &(struct weft_serving){.make = make_stream});
 }
 
-const struct server server_stream_echo = {"stream", serve_stream};
+int weft_bulk_stream_serve(struct serving *serving)
+{
+    return weft_server_serve(serving, &(struct weft_serving){.make = make_bulk});
+}

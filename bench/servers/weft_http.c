@@ -1,11 +1,11 @@
 /*
  * Weft's HTTP server under measurement: a protocol that parses and answers, one write for each request.
  */
+#include "bench/servers/weft_server.h"
+
 #include <errno.h>
 
-#include "bench/servers/http_text.h"
-#include "bench/servers/server.h"
-#include "bench/servers/weft_server.h"
+#include "bench/kit/http_text.h"
 #include "weft/memory.h"
 #include "weft/protocol.h"
 #include "weft/transport.h"
@@ -62,9 +62,7 @@ static int make(struct weft_loop *loop, const struct weft_server_options *option
     return weft_loop_create_server(loop, http_new, NULL, options, server_out);
 }
 
-static int serve(struct serving *serving)
+int weft_http_serve(struct serving *serving)
 {
-    return weft_server_serve(serving, make);
+    return weft_server_serve(serving, &(struct weft_serving){.make = make});
 }
-
-const struct server server_protocol_http = {"protocol", serve};

@@ -1,9 +1,8 @@
 /*
- * Weft's servers: what they have in common. Called in a child of the bench's.
+ * Weft's servers: what they have in common. Called in a process that does nothing else.
  */
 #include "bench/servers/weft_server.h"
 
-#include "bench/servers/server.h"
 #include "weft/fiber.h"
 
 enum { BACKLOG = 4096 };
@@ -33,18 +32,18 @@ static int make_all(struct weft_runtime *runtime, weft_server_make_fn *make, int
     return status;
 }
 
-int weft_server_serve(struct serving *serving, weft_server_make_fn *make)
+int weft_server_serve(const struct serving *serving, const struct weft_serving *how)
 {
     struct weft_runtime_options options = WEFT_RUNTIME_OPTIONS;
     struct weft_runtime *runtime;
     struct weft_coro *coro;
     int port = 0;
     options.loops = serving->loops;
-    options.spin_max_ns = serving->may_spin ? 0 : -1;
-    options.kind = serving->kind;
+    options.spin_max_ns = how->spin_max_ns;
+    options.kind = how->kind;
     int status = weft_runtime_create(&options, &runtime);
     if (status == 0)
-        status = make_all(runtime, make, &port);
+        status = make_all(runtime, how->make, &port);
     if (status == 0)
         status = weft_fiber_new(forever, NULL, NULL, &coro);
     if (status < 0)

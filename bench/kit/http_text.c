@@ -1,7 +1,7 @@
 /*
- * HTTP text: a real parser that sees each header, as a server's would. Called by both servers.
+ * HTTP text: a real parser that sees each header, as a server's would. Called by the servers.
  */
-#include "bench/servers/http_text.h"
+#include "bench/kit/http_text.h"
 
 static _Thread_local http_answer_fn *answer_now;
 

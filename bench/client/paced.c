@@ -2,7 +2,7 @@
  * Paced: see the header. Called by the benches, from one thread. Each connection remembers when the requests on their way were sent, in
  * their order, which is that of the answers. The kernel stamps what arrives (SO_TIMESTAMPNS), by the clock of the time of day.
  */
-#include "bench/servers/paced.h"
+#include "bench/client/paced.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

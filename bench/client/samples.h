@@ -7,8 +7,8 @@
  *
  * One thread writes; others may read once it has stopped. It may lie in memory that processes share.
  */
-#ifndef BENCH_SERVERS_SAMPLES_H
-#define BENCH_SERVERS_SAMPLES_H
+#ifndef BENCH_CLIENT_SAMPLES_H
+#define BENCH_CLIENT_SAMPLES_H
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /*
  * Samples: the first 64 sizes are a nanosecond each; from there on each doubling has 64 of the same width. Called by the benches.
  */
-#include "bench/servers/samples.h"
+#include "bench/client/samples.h"
 
 enum { STEP_BITS = 6, SIZES = SAMPLES_DOUBLINGS * SAMPLES_STEPS };
 

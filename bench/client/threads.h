@@ -1,8 +1,8 @@
 /*
  * Threads: what the kernel tells about the threads of a child, which wait for processors as others do.
  */
-#ifndef BENCH_SERVERS_THREADS_H
-#define BENCH_SERVERS_THREADS_H
+#ifndef BENCH_CLIENT_THREADS_H
+#define BENCH_CLIENT_THREADS_H
 
 #include <stdbool.h>
 #include <stdint.h>

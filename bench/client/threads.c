@@ -1,14 +1,14 @@
 /*
  * Threads: read from /proc. Called by the benches, from one thread. What ends while it is read counts for nothing.
  */
-#include "bench/servers/threads.h"
+#include "bench/client/threads.h"
 
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "bench/servers/server.h"
+#include "bench/client/child.h"
 
 enum { PATH_BYTES = 320, LINE_BYTES = 128 };
 

@@ -1,8 +1,8 @@
 /*
- * HTTP text: what both HTTP servers under measurement answer, and the parser that both feed.
+ * HTTP text: the parser that the HTTP servers under measurement feed, Debian's http_parser, and what they answer.
  */
-#ifndef BENCH_SERVERS_HTTP_TEXT_H
-#define BENCH_SERVERS_HTTP_TEXT_H
+#ifndef BENCH_KIT_HTTP_TEXT_H
+#define BENCH_KIT_HTTP_TEXT_H
 
 #include <http_parser.h>
 #include <stddef.h>

@@ -8,12 +8,12 @@
  *     ... paced.echo, paced.server, paced.late ...
  *     paced_close(&paced);
  */
-#ifndef BENCH_SERVERS_PACED_H
-#define BENCH_SERVERS_PACED_H
+#ifndef BENCH_CLIENT_PACED_H
+#define BENCH_CLIENT_PACED_H
 
 #include <stdint.h>
 
-#include "bench/servers/samples.h"
+#include "bench/client/samples.h"
 
 struct paced {
     int epoll_fd;
