@@ -23,7 +23,7 @@ struct usage {
 static struct usage usage_now(const struct kit *kit)
 {
     struct usage usage = {0, 0};
-    unsigned long total, resident;
+    unsigned long total = 0, resident = 0;
     FILE *file = fopen("/proc/self/statm", "r");
     kit_check(kit, file != NULL && fscanf(file, "%lu %lu", &total, &resident) == 2, "what is resident");
     fclose(file);
