@@ -29,10 +29,16 @@ static void timers_now(void)
     ev_now_update(loop);
 }
 
+/* One that is armed keeps its place in the heap, as far as it can, if it is told to repeat. */
 static void timer_set(int i, uint64_t delay_ns)
 {
-    ev_timer_stop(loop, &timers[i]);
-    ev_timer_set(&timers[i], (double)delay_ns / 1e9, 0);
+    double delay = (double)delay_ns / 1e9;
+    if (ev_is_active(&timers[i])) {
+        timers[i].repeat = delay;
+        ev_timer_again(loop, &timers[i]);
+        return;
+    }
+    ev_timer_set(&timers[i], delay, 0);
     ev_timer_start(loop, &timers[i]);
 }
 
