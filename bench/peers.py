@@ -79,12 +79,21 @@ def rust_peer(name, packages):
     return Peer(name, ["cargo", "librust-libc-dev", *packages], commands, sources)
 
 
+def web_peer(name, libraries):
+    """A server of Debian's, which the wrapper knows by its name. It asks for the version itself, so no package of it need be installed."""
+    source = "bench/peers/web_server.py"
+    return Peer(name, ["python3", *libraries], [["cp", source, "{out}"]], [source], unpacked=[name])
+
+
 PEERS = [
     c_peer("tbb", ["libtbb-dev"], "g++", "bench/peers/tbb.cc", ["-ltbb"]),
     c_peer("libgomp", ["gcc"], "gcc", "bench/peers/openmp.c", ["-fopenmp"]),
     c_peer("libomp", ["clang", "libomp-dev"], "clang", "bench/peers/openmp.c", ["-fopenmp"]),
     rust_peer("rayon", ["librust-rayon-dev"]),
+    rust_peer("tokio", ["librust-tokio-dev", "librust-hyper-dev"]),
     go_peer(),
+    web_peer("nginx", ["libcrypt1", "libpcre2-8-0", "libssl3", "zlib1g"]),
+    web_peer("h2o", ["libgcc-s1", "libssl3", "libstdc++6", "libyaml-0-2", "zlib1g"]),
     kit_peer("raw", "", "raw_switch.c", []),
     kit_peer("raw", "", "raw_post.c", ["posters"]),
     kit_peer("raw-write", "", "raw_post.c", ["posters"], ["-DRAW_WRITE_EACH"]),
@@ -123,6 +132,23 @@ def install(packages):
                           check=False).returncode == 0
 
 
+def unpack(package):
+    """True if it is there now, installed or unpacked, and none of its services was started."""
+    target = os.path.join(folder(), "unpacked", package)
+    if is_installed(package) or os.path.isdir(target):
+        return True
+    with tempfile.TemporaryDirectory(dir=folder()) as place:
+        quiet = {"cwd": place, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
+        if shutil.which("apt-get") is None or subprocess.run(["apt-get", "-q", "download", package], **quiet).returncode != 0:
+            return False
+        archives = [name for name in os.listdir(place) if name.endswith(".deb")]
+        if len(archives) != 1 or subprocess.run(["dpkg-deb", "-x", archives[0], "all"], **quiet).returncode != 0:
+            return False
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        os.rename(os.path.join(place, "all"), target)
+    return True
+
+
 class Versions(dict):
     """What upstream calls the version of an installed package."""
 
@@ -153,6 +179,7 @@ def built(peer, tree):
             done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
             if done.returncode != 0:
                 return None, "it does not build: " + done.stdout.strip()[-400:]
+        os.chmod(os.path.join(place, "peer"), 0o755)
         shutil.move(os.path.join(place, "peer"), out)
     return out, None
 
@@ -166,6 +193,10 @@ def ready(tree, wanted):
         absent = [package for package in peer.packages if not is_installed(package)]
         if absent and not install(absent):
             missing.append((peer.name, "not installed: " + " ".join(absent)))
+            continue
+        absent = [package for package in peer.unpacked if not unpack(package)]
+        if absent:
+            missing.append((peer.name, "neither installed nor to be had: " + " ".join(absent)))
             continue
         program, why = built(peer, tree)
         if program is None:

@@ -5,10 +5,12 @@
 pub mod matmul;
 pub mod parallel_for;
 pub mod queens;
+pub mod serve;
 pub mod sha1;
 pub mod uts;
 pub mod workload;
 
+use serve::Server;
 use std::process::exit;
 
 /// One run of one case.
@@ -48,6 +50,11 @@ fn clock(which: libc::clockid_t) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// The time that this thread had a processor for.
+pub fn thread_ns() -> u64 {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 fn ns_of(time: libc::timeval) -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000
 }
@@ -63,7 +70,7 @@ fn moment() -> Moment {
         user: ns_of(usage.ru_utime),
         sys: ns_of(usage.ru_stime),
         wall: clock(libc::CLOCK_MONOTONIC),
-        thread: clock(libc::CLOCK_THREAD_CPUTIME_ID),
+        thread: thread_ns(),
     }
 }
 
@@ -130,39 +137,92 @@ pub fn resident_bytes() -> f64 {
     pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as f64
 }
 
+/// Let the calling thread run on the `nth` processor only.
+pub fn bind_here(nth: usize) {
+    // SAFETY: all zeros is an empty set, and only the calling thread is concerned.
+    let status = unsafe {
+        let mut only: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(nth, &mut only);
+        libc::sched_setaffinity(0, std::mem::size_of_val(&only), &only)
+    };
+    assert!(status == 0, "processor {nth} is needed");
+}
+
+/// Numbers in no order, the same in each run, and as bench/kit/alarms.c draws them.
+pub struct Draw(u64);
+
+impl Draw {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Draw {
+        Draw(88172645463325252)
+    }
+
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
 fn usage() -> ! {
-    eprintln!("--who | --list | BENCH CASE [--loops N] [--quick]");
+    eprintln!("--who | --list | BENCH CASE [--loops N] [--quick] | serve KIND [--loops N]");
     exit(2);
 }
 
 /// Do what the program's arguments say.
-pub fn contest(who: &str, cases: &[Case]) {
+pub fn contest(who: &str, cases: &[Case], servers: &[Server]) {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.first().map(String::as_str) {
-        Some("--who") => println!("{who}"),
-        Some("--list") => cases.iter().for_each(|each| println!("{} {}", each.bench, each.name)),
-        Some(_) if words.len() > 1 => match cases.iter().find(|each| each.bench == words[0] && each.name == words[1]) {
-            Some(case) => run(case, &words[2..]),
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--who"] => println!("{who}"),
+        ["--list"] => {
+            cases.iter().for_each(|each| println!("{} {}", each.bench, each.name));
+            servers.iter().for_each(|each| println!("serve {}", each.kind));
+        }
+        ["serve", kind, ..] => match servers.iter().find(|each| each.kind == kind) {
+            Some(server) => serve(server, &Options::of(&words[2..])),
+            None => usage(),
+        },
+        [bench, name, ..] => match cases.iter().find(|each| each.bench == bench && each.name == name) {
+            Some(case) => run(case, &Options::of(&words[2..])),
             None => usage(),
         },
         _ => usage(),
     }
 }
 
-fn run(case: &Case, options: &[String]) {
-    let mut kit = Kit { loops: 0, is_quick: false, bench: case.bench, name: case.name, start: Moment::default() };
-    let mut words = options.iter();
-    while let Some(word) = words.next() {
-        match word.as_str() {
-            "--quick" => kit.is_quick = true,
-            "--loops" => kit.loops = words.next().and_then(|number| number.parse().ok()).unwrap_or_else(|| usage()),
-            _ => usage(),
+struct Options {
+    /// 0: not told.
+    loops: u32,
+    is_quick: bool,
+}
+
+impl Options {
+    fn of(words: &[String]) -> Options {
+        let (mut options, mut words) = (Options { loops: 0, is_quick: false }, words.iter());
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--quick" => options.is_quick = true,
+                "--loops" => options.loops = words.next().and_then(|number| number.parse().ok()).unwrap_or_else(|| usage()),
+                _ => usage(),
+            }
         }
+        options
     }
-    if kit.loops == 0 {
-        kit.loops = case.loops.max(1);
+}
+
+fn serve(server: &Server, options: &Options) {
+    serve::raise_descriptor_limit();
+    serve::end_with_input();
+    (server.serve)(options.loops.max(1));
+}
+
+fn run(case: &Case, options: &Options) {
+    let loops = if options.loops == 0 { case.loops.max(1) } else { options.loops };
+    if case.loops != 0 && loops != case.loops {
+        return;
     }
-    if case.loops == 0 || kit.loops == case.loops {
-        (case.run)(&mut kit);
-    }
+    let start = Moment::default();
+    (case.run)(&mut Kit { loops, is_quick: options.is_quick, bench: case.bench, name: case.name, start });
 }

@@ -95,5 +95,5 @@ fn main() {
         })),
         workload::compute(workload::PARALLEL_FOR, in_a_pool(|size| sum_up(0, size as u32))),
     ];
-    contest(concat!("rayon ", env!("PEER_VERSION")), &cases);
+    contest(concat!("rayon ", env!("PEER_VERSION")), &cases, &[]);
 }
