@@ -7,6 +7,7 @@
 #include "lib/net/stream.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lib/loop/loop.h"
 #include "lib/net/address.h"
@@ -58,10 +59,23 @@ static int stream_made(struct weft_protocol *protocol, struct weft_transport *tr
     return status;
 }
 
+/* Bytes go where the reader wants them, if it waits for those: how many. */
+static size_t give_reader(struct weft_stream *stream, const void *data, size_t len)
+{
+    struct stream_waiter *reader = stream->reading;
+    if (reader == NULL || reader->buf == NULL || stream->buffer.len > 0)
+        return 0;
+    reader->count = len < reader->len ? len : reader->len;
+    memcpy(reader->buf, data, reader->count);
+    reader->buf = NULL; /* until it runs, others go behind these */
+    return reader->count;
+}
+
 static int stream_received(struct weft_protocol *protocol, const void *data, size_t len)
 {
     struct weft_stream *stream = stream_of(protocol);
-    int status = stream_buffer_append(&stream->buffer, stream_pool(stream), data, len);
+    size_t given = give_reader(stream, data, len);
+    int status = given == len ? 0 : stream_buffer_append(&stream->buffer, stream_pool(stream), (const char *)data + given, len - given);
     if (status < 0)
         return status;
     if (stream->buffer.len / 2 > stream->limit)

@@ -25,6 +25,9 @@
 struct stream_waiter {
     struct weft_future future;
     struct stream_waiter *next;
+    char *buf;    /* where a reader wants the next bytes, if none were there before; NULL: in the stream's buffer */
+    size_t len;   /* the room there */
+    size_t count; /* how many have come there */
 };
 
 struct weft_stream {
@@ -71,7 +74,7 @@ int stream_enter_slowly(struct weft_loop *loop, struct stream_visit *visit);
 static inline int stream_enter(struct weft_loop *loop, struct stream_visit *visit)
 {
     visit->is_away = false;
-    if (!loop_is_here(loop))
+    if (worker_current() != &loop->worker)
         return stream_enter_slowly(loop, visit);
     return weft_atomic_load_relaxed(&loop->is_closing) ? WEFT_ECLOSED : 0;
 }

@@ -76,6 +76,17 @@ int stream_buffer_append(struct stream_buffer *buffer, struct stream_buffer_pool
     return 0;
 }
 
+int stream_buffer_put_back(struct stream_buffer *buffer, struct stream_buffer_pool *pool, const void *bytes, size_t len)
+{
+    int status = make_room(buffer, pool, len);
+    if (status < 0)
+        return status;
+    memmove(buffer->bytes + len, buffer->bytes, buffer->len);
+    memcpy(buffer->bytes, bytes, len);
+    buffer->len += len;
+    return 0;
+}
+
 void stream_buffer_take(struct stream_buffer *buffer, struct stream_buffer_pool *pool, void *buf, size_t len)
 {
     if (len == 0)

@@ -31,6 +31,9 @@ int stream_buffer_append(struct stream_buffer *buffer, struct stream_buffer_pool
 /* Move the first `len` bytes, which are there, to `buf`. */
 void stream_buffer_take(struct stream_buffer *buffer, struct stream_buffer_pool *pool, void *buf, size_t len);
 
+/* Put bytes before the first. 0; -ENOMEM and nothing has changed. */
+int stream_buffer_put_back(struct stream_buffer *buffer, struct stream_buffer_pool *pool, const void *bytes, size_t len);
+
 /* Where the bytes behind the first `separator` begin; -1 if there is none at or after `*from_inout`, which then says where to go on. */
 ssize_t stream_buffer_find(const struct stream_buffer *buffer, const void *separator, size_t separator_len, size_t *from_inout);
 

@@ -38,20 +38,21 @@ static int hold_end(struct weft_stream *stream, struct stream_visit *visit, int 
  * Wait in `list` until woken. The future lives in this frame: the wait is detached, so that a canceller lets go of it before the fiber runs
  * on, and a fiber that is closed returns through here.
  */
-static int stream_wait(struct weft_stream *stream, struct stream_waiter **list)
+static int stream_wait(struct weft_stream *stream, struct stream_waiter **list, struct stream_waiter *waiter)
 {
-    if (!fiber_is_here())
-        return WEFT_ENOFIBER;
-    struct weft_task *held = fiber_hold_here(); /* the list is this loop's */
-    struct stream_waiter waiter = {.future.loop = NULL, .next = *list};
-    future_setup(&waiter.future, stream->loop, NULL, 0);
-    *list = &waiter;
-    int status = fiber_await_frame(&waiter.future);
-    while (*list != &waiter)
+    struct weft_task *task = task_get_current(stream->loop);
+    if (task != NULL)
+        task_hold(task, stream->loop); /* the list is this loop's */
+    future_setup_frame(&waiter->future, stream->loop);
+    waiter->next = *list;
+    *list = waiter;
+    int status = fiber_await_frame(&waiter->future);
+    while (*list != waiter)
         list = &(*list)->next;
-    *list = waiter.next;
-    weft_future_fini(&waiter.future);
-    task_unhold(held);
+    *list = waiter->next;
+    future_fini_frame(&waiter->future);
+    if (task != NULL)
+        task_unhold(task);
     return status;
 }
 
@@ -65,8 +66,32 @@ static void read_on(struct weft_stream *stream)
 /* Wait for more than there is; a reader that needs more than twice the limit gets it. */
 static int wait_for_data(struct weft_stream *stream)
 {
+    struct stream_waiter waiter = {.buf = NULL};
     read_on(stream);
-    return stream_wait(stream, &stream->reading);
+    return stream_wait(stream, &stream->reading, &waiter);
+}
+
+/*
+ * Bytes have come to a reader that is told to stop: they are the next one's. Without memory for that it gets them, and is told at its next
+ * suspension.
+ */
+static int give_back(struct weft_stream *stream, int status, const char *buf, size_t count)
+{
+    if (stream_buffer_put_back(&stream->buffer, stream_pool(stream), buf, count) == 0)
+        return status;
+    task_rearm_cancel(task_get_current(stream->loop));
+    return (int)count;
+}
+
+/* Wait while there is nothing, for bytes that go to `buf`: how many did; 0 if there is something else to look at; what was raised. */
+static int wait_for_bytes(struct weft_stream *stream, char *buf, size_t len)
+{
+    struct stream_waiter waiter = {.buf = buf, .len = len < INT_MAX ? len : INT_MAX};
+    read_on(stream);
+    int status = stream_wait(stream, &stream->reading, &waiter);
+    if (waiter.count == 0 || status == WEFT_ECLOSED)
+        return status;
+    return status < 0 ? give_back(stream, status, buf, waiter.count) : (int)waiter.count;
 }
 
 static int read_begin(struct weft_stream *stream, const void *buf, size_t len, struct stream_visit *visit)
@@ -101,8 +126,8 @@ static int read_some(struct weft_stream *stream, void *buf, size_t len)
 {
     int status = 0;
     while (status == 0 && len > 0 && stream->buffer.len == 0 && !stream->is_ended)
-        status = wait_for_data(stream);
-    if (status < 0 || len == 0)
+        status = wait_for_bytes(stream, buf, len);
+    if (status != 0 || len == 0)
         return status;
     if (stream->buffer.len == 0)
         return stream->status;
@@ -259,9 +284,10 @@ int weft_stream_close(struct weft_stream *stream)
 
 static int drain(struct weft_stream *stream)
 {
+    struct stream_waiter waiter = {.buf = NULL};
     int status = 0;
     while (status == 0 && !stream->is_lost && stream->is_writing_paused)
-        status = stream_wait(stream, &stream->draining);
+        status = stream_wait(stream, &stream->draining, &waiter);
     if (status < 0 || !stream->is_lost)
         return status;
     return stream->status < 0 ? stream->status : WEFT_ELOST;
@@ -270,15 +296,21 @@ static int drain(struct weft_stream *stream)
 int weft_stream_drain(struct weft_stream *stream)
 {
     struct stream_visit visit;
-    int status = stream == NULL ? -EINVAL : hold_begin(stream, &visit);
-    return status < 0 ? status : hold_end(stream, &visit, drain(stream));
+    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
+    if (status < 0)
+        return status;
+    if (!stream->is_lost && !stream->is_writing_paused)
+        return stream_leave(&visit, 0); /* as most of the time */
+    stream->refs++;
+    return hold_end(stream, &visit, drain(stream));
 }
 
 static int wait_closed(struct weft_stream *stream)
 {
+    struct stream_waiter waiter = {.buf = NULL};
     int status = 0;
     while (status == 0 && !stream->is_lost)
-        status = stream_wait(stream, &stream->closing);
+        status = stream_wait(stream, &stream->closing, &waiter);
     return status < 0 ? status : stream->status;
 }
 

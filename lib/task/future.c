@@ -284,6 +284,14 @@ void weft_future_fini(struct weft_future *future)
     *future = (struct weft_future){.loop = NULL};
 }
 
+void future_fini_frame(struct weft_future *future)
+{
+    if (newest_waiter(future->state) == NULL)
+        return;
+    (void)weft_loop_ref(future->loop); /* which the end of others lets go */
+    weft_future_fini(future);
+}
+
 struct weft_future *weft_future_ref(struct weft_future *future)
 {
     if (future == NULL)

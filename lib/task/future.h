@@ -109,6 +109,19 @@ void future_unref_many(struct weft_future *future, uint32_t count);
  */
 bool future_unref_last(struct weft_future *future);
 
+/*
+ * As future_setup() for a future in a fiber's frame, of a loop that is held by what the fiber waits for: it takes no reference. Its end is
+ * future_fini_frame(), once fiber_await_frame() has returned.
+ *
+ * thread:  any
+ */
+static inline void future_setup_frame(struct weft_future *future, struct weft_loop *loop)
+{
+    *future = (struct weft_future){.loop = loop, .refs = 1};
+}
+
+void future_fini_frame(struct weft_future *future);
+
 /* As weft_future_init(), for a task. */
 void future_setup(struct weft_future *future, struct weft_loop *loop, const struct weft_future_ops *ops, uint32_t flags);
 

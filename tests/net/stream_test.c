@@ -207,6 +207,64 @@ Test(stream, a_cancelled_read_loses_no_byte, .timeout = 5)
     STRIKE;
 }
 
+static uint64_t bytes_read(void)
+{
+    struct weft_transport_counters counters;
+    CHECK_EQ(weft_loop_get_transport_counters(stage->scene.loop, &counters), 0);
+    return counters.bytes_read;
+}
+
+/* A reader that is cancelled when the bytes are there already, and it has not run since. */
+static void cancel_behind(const char *text)
+{
+    uint64_t before = bytes_read();
+    struct weft_task *task = start(stage, read_some);
+    scene_settle(&stage->scene);
+    feed(text);
+    RUN_UNTIL(&stage->scene, bytes_read() > before);
+    CHECK(weft_task_cancel(task, NULL));
+    finish(stage, task);
+}
+
+Test(stream, a_read_that_is_cancelled_behind_its_bytes_leaves_them, .timeout = 5)
+{
+    STAGE;
+    cancel_behind("abc");
+    CHECK_EQ(stage->result, -ECANCELED);
+    feed("de");
+    run(stage, read_five);
+    CHECK_EQ(stage->result, 0);
+    CHECK_EQ(memcmp(stage->buf, "abcde", 5), 0);
+    STRIKE;
+}
+
+static int read_then_pause(void *arg, void **result_out)
+{
+    (void)arg, (void)result_out;
+    int count = weft_stream_read(stage->stream, stage->buf, sizeof(stage->buf));
+    oom_stop();
+    stage->result = count < 0 ? count : weft_yield();
+    stage->count = (size_t)count;
+    return 0;
+}
+
+Test(stream, a_read_that_is_cancelled_behind_its_bytes_without_memory_gets_them_first, .timeout = 5)
+{
+    STAGE;
+    uint64_t before = bytes_read();
+    struct weft_task *task = start(stage, read_then_pause);
+    scene_settle(&stage->scene);
+    feed("abc");
+    RUN_UNTIL(&stage->scene, bytes_read() > before);
+    CHECK(weft_task_cancel(task, NULL));
+    oom_start(1);
+    finish(stage, task);
+    CHECK_EQ(stage->count, 3);
+    CHECK_EQ(memcmp(stage->buf, "abc", 3), 0);
+    CHECK_EQ(stage->result, -ECANCELED);
+    STRIKE;
+}
+
 Test(stream, an_end_too_early_gives_what_there_was, .timeout = 5)
 {
     STAGE;
