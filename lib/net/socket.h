@@ -179,7 +179,7 @@ static inline int socket_call_end(struct socket_transport *socket, int status)
     socket->transport.flags &= ~(unsigned)SOCKET_IN_CALL;
     int flushed = socket->outgoing == NULL ? 0 : socket_flush(socket);
     socket_switch_context(socket);
-    return weft_status_is_fatal(status) ? status : flushed < 0 ? flushed : status;
+    return status < 0 && weft_status_is_fatal(status) ? status : flushed < 0 ? flushed : status;
 }
 
 #endif

@@ -114,7 +114,8 @@ int socket_flush(struct socket_transport *socket)
     if (outgoing == NULL || outgoing->is_sending)
         return 0;
     send_all(socket);
-    if (outgoing_is_empty(outgoing) && !outgoing->is_sending)
+    bool is_over = (socket->transport.flags & (WEFT_TRANSPORT_EOF_WRITTEN | WEFT_TRANSPORT_CLOSING)) != 0;
+    if (is_over && outgoing_is_empty(outgoing) && !outgoing->is_sending)
         drained(socket);
     int status = (socket->transport.flags & WEFT_TRANSPORT_LOST) == 0 ? socket_measure(socket) : 0;
     socket_write_release(socket);

@@ -177,10 +177,9 @@ static int epoll_wait_events(struct weft_poller *poller, int64_t timeout_ns, str
     int count = epoll_sleep(epoll, readiness_has_ready(&epoll->readiness) ? 0 : timeout_ns);
     if (count < 0 && errno != EINTR)
         return -errno;
-    for (int i = 0; i < count; i++) {
-        poller->counters.events++;
+    for (int i = 0; i < count; i++)
         epoll_event_take(epoll, &epoll->events[i]);
-    }
+    poller->counters.events += count > 0 ? (uint64_t)count : 0;
     return readiness_take(&epoll->readiness, ready_out);
 }
 

@@ -106,7 +106,7 @@ static void read_shift_adapt(struct weft_file *file, size_t count)
  * A short read has emptied a stream, so the next event is an edge and no second read is due. But not after a hangup: the end of the
  * stream came with the event that is already spent, and nobody would ever read it.
  */
-static void recv_note(struct weft_operation *operation, struct readiness_window window, size_t count)
+static inline void recv_note(struct weft_operation *operation, struct readiness_window window, size_t count)
 {
     struct weft_file *file = operation->file;
     if (operation->args.bytes.buf == NULL) {
@@ -127,16 +127,23 @@ static int operation_blocked(const struct weft_operation *operation)
     return (file->state & CLAIM_FILE_ALWAYS_READY) != 0 ? -EAGAIN : READINESS_WOULD_BLOCK;
 }
 
-static inline int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+static inline int recv_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
 {
-    bool is_recv = operation->kind == WEFT_OP_RECV;
-    struct readiness_window window = is_recv ? recv_window(readiness, operation) : (struct readiness_window){NULL, 0};
+    struct readiness_window window = recv_window(readiness, operation);
     int result = readiness->ops->attempt(readiness, operation, window, is_first);
     if (result == READINESS_WOULD_BLOCK)
         return operation_blocked(operation);
-    if (is_recv && result > 0)
+    if (result > 0)
         recv_note(operation, window, (size_t)result);
     return result;
+}
+
+static int operation_attempt(struct readiness *readiness, struct weft_operation *operation, bool is_first)
+{
+    if (operation->kind == WEFT_OP_RECV)
+        return recv_attempt(readiness, operation, is_first);
+    int result = readiness->ops->attempt(readiness, operation, (struct readiness_window){NULL, 0}, is_first);
+    return result == READINESS_WOULD_BLOCK ? operation_blocked(operation) : result;
 }
 
 /* Close */
@@ -315,44 +322,63 @@ int readiness_take(struct readiness *readiness, struct weft_work_list *ready_out
 
 /* Delivery: the loop runs these, in the order of the list. */
 
-struct budget {
-    unsigned count;
-    size_t bytes;
-};
-
-static bool budget_spend(struct budget *budget, const struct weft_operation *operation, int result)
+/* One of many is delivered. False if nothing more is to be done: `*status_out` is fatal, or it was cancelled within. */
+static inline bool deliver_one(struct readiness *readiness, struct weft_operation *operation, int result, int *status_out)
 {
-    budget->count++;
-    if (operation->kind == WEFT_OP_ACCEPT)
-        return budget->count < ACCEPTS_MAX;
-    budget->bytes += (size_t)result;
-    return budget->count < RECVS_MAX && budget->bytes < RECV_BYTES_MAX;
+    operation->state = RUNNING;
+    readiness->base.counters.completes++;
+    *status_out = operation->callback(operation, result, WEFT_OP_MORE);
+    if (*status_out == 0 && operation->state == RUNNING)
+        return true;
+    operation_enqueue(readiness, operation);
+    return false;
 }
 
-static int run_multishot(struct readiness *readiness, struct weft_operation *operation)
+/* No new edge will come for what is left. */
+static void budget_is_spent(struct readiness *readiness, struct weft_operation *operation)
 {
-    struct budget budget = {0, 0};
-    do {
-        int result = operation_attempt(readiness, operation, false);
+    readiness->base.counters.requeues++;
+    operation_enqueue(readiness, operation);
+}
+
+static int run_receiving(struct readiness *readiness, struct weft_operation *operation)
+{
+    const struct weft_file *file = operation->file;
+    size_t bytes = 0;
+    for (unsigned count = 1;; count++) {
+        int status, result = recv_attempt(readiness, operation, false);
         if (result == READINESS_WOULD_BLOCK)
             break;
-        if (result < 0 || (result == 0 && operation->kind == WEFT_OP_RECV))
+        if (result <= 0)
             return operation_finish(readiness, operation, result);
-        bool has_budget = budget_spend(&budget, operation, result);
-        operation->state = RUNNING;
-        readiness->base.counters.completes++;
-        int status = operation->callback(operation, result, WEFT_OP_MORE);
-        if (status != 0 || operation->state != RUNNING) { /* Fatal, or cancelled within. */
-            operation_enqueue(readiness, operation);
+        bytes += (size_t)result;
+        if (!deliver_one(readiness, operation, result, &status))
             return status;
-        }
-        if (!has_budget && (operation->file->ready & WEFT_FILE_READABLE) != 0) {
-            readiness->base.counters.requeues++; /* No new edge will come for what is left. */
-            operation_enqueue(readiness, operation);
+        if ((file->ready & WEFT_FILE_READABLE) == 0)
+            break;
+        if (count == RECVS_MAX || bytes >= RECV_BYTES_MAX) {
+            budget_is_spent(readiness, operation);
             return 0;
         }
-    } while ((operation->file->ready & WEFT_FILE_READABLE) != 0);
+    }
     operation_wait(operation);
+    return 0;
+}
+
+static int run_accepting(struct readiness *readiness, struct weft_operation *operation)
+{
+    for (unsigned count = 0; count < ACCEPTS_MAX; count++) {
+        int status, result = operation_attempt(readiness, operation, false);
+        if (result == READINESS_WOULD_BLOCK) {
+            operation_wait(operation);
+            return 0;
+        }
+        if (result < 0)
+            return operation_finish(readiness, operation, result);
+        if (!deliver_one(readiness, operation, result, &status))
+            return status;
+    }
+    budget_is_spent(readiness, operation);
     return 0;
 }
 
@@ -370,7 +396,7 @@ static int operation_run(struct weft_work *work)
     if ((operation->state & CANCELLED) != 0)
         return run_cancelled(readiness, operation);
     if (claim_is_multishot(operation))
-        return run_multishot(readiness, operation);
+        return operation->kind == WEFT_OP_RECV ? run_receiving(readiness, operation) : run_accepting(readiness, operation);
     if (operation->kind == WEFT_OP_CLOSE)
         return operation_finish(readiness, operation, 0);
     int result = operation_attempt(readiness, operation, false);

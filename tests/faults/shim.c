@@ -369,6 +369,10 @@ long __wrap_syscall(long number, ...)
     for (int i = 0; i < syscall_args_count(number); i++)
         args[i] = va_arg(list, long);
     va_end(list);
+    if (number == SYS_recvfrom)
+        return __wrap_recv((int)args[0], (void *)args[1], (size_t)args[2], (int)args[3]);
+    if (number == SYS_sendto)
+        return __wrap_send((int)args[0], (const void *)args[1], (size_t)args[2], (int)args[3]);
     int error = fires(SHIM_syscall, syscall_selector(number, args[1]));
     if (error == 0)
         return __real_syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
