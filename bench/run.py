@@ -9,15 +9,14 @@ not count. One that serves (bench/kit/serve.h) is started anew for each run, and
 for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that is missing, or cannot do its work on this
 machine, is named with the reason. A run that ends with an error has no figure, and is the run's failure.
 
-The table's last column is the figure's median as a multiple of the best peer's, which has answered the same question with as many loops. Plain
-C in one thread is no peer. Where weft has a second way to do something (a stream, spinning) that is held against the peers' one way.
+The table's last columns are weft's median as a multiple of the best peer's, and of the best raw program's or plain C's, which are the limit.
+Where weft has a second way to do something (a stream, spinning) that is held against the others' one way.
 """
 
 import argparse
 import collections
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -25,15 +24,13 @@ import sys
 TREE = os.environ.get("BUILD_WORKSPACE_DIRECTORY", os.getcwd())
 sys.path.insert(0, os.path.join(TREE, "bench"))
 import peers as peer_table  # noqa: E402
-from show import machine  # noqa: E402
+from show import answers, machine  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ASK = os.path.join(HERE, "ask")
 OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory",
         "servers/weft", "servers/epoll", "servers/uring", "peers/serial")
 RUN_SECONDS_MAX = 600
-US = "weft"
-SECOND_WAY = re.compile(r"_(stream|spin)\b")
 KEYS = ("bench", "case", "who", "loops", "unit", "median", "min", "max", "runs", "user_ns", "sys_ns", "syscalls")
 
 Case = collections.namedtuple("Case", "bench name kind")
@@ -160,30 +157,23 @@ def number(value):
     return "-" if value is None else f"{value:.4g}"
 
 
-def question_of(line):
-    return line["bench"], SECOND_WAY.sub("", line["case"]), line["loops"], line["unit"]
+def multiple(ours, theirs):
+    found = answers.ratio(ours, theirs)
+    return "" if found is None else f"{found:.2f}"
 
 
-def best_peers(lines):
-    """The best median of a peer, by question."""
-    best = {}
-    for line in lines:
-        if line["who"] != US and line["who"] not in peer_table.SINGLE:
-            best[question_of(line)] = min(line["median"], best.get(question_of(line), line["median"]))
-    return best
-
-
-def row_of(line, best):
+def row_of(line, found):
     spread = (line["max"] - line["min"]) / line["median"] if line["median"] else 0
-    ratio = f"{line['median'] / best:.2f}" if best else ""
+    row = found.row(answers.Question(*(line[key] for key in answers.Question._fields)))
+    ratios = [multiple(line, other) if line is row.ours else "" for other in (row.peer_line, row.limit_line)]
     return (f"{line['bench']}.{line['case']}", line["who"], str(line["loops"]), line["unit"], number(line["median"]), number(line["min"]),
-            f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"]), ratio)
+            f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"]), *ratios)
 
 
 def print_table(lines):
-    best = best_peers(lines)
-    rows = [("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls", "× best")]
-    rows += [row_of(line, best.get(question_of(line))) for line in lines]
+    rows = [("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls", "× best", "× limit")]
+    found = answers.Answers(lines)
+    rows += [row_of(line, found) for line in lines]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(word.ljust(width) if i < 4 else word.rjust(width) for i, (word, width) in enumerate(zip(row, widths))).rstrip())
