@@ -71,7 +71,7 @@ static void run_producers(struct kit *kit)
 
 /* ---- the queue ---- */
 
-enum { BATCH = 256, ROUNDS = 1 << 14, QUICK = 16 };
+enum { BATCH = 256, ROUNDS = 1 << 12, QUICK = 16 };
 
 static struct inbox inbox;
 static struct weft_work works[BATCH];

@@ -11,7 +11,7 @@
 #include "lib/task/fiber_switch.h"
 #include "lib/task/stack.h"
 
-enum { SWITCHES = 1 << 24, SWITCHES_QUICK = 1 << 18, STACKS = 1 << 22, RING_MAX = 4096 };
+enum { SWITCHES = 1 << 22, SWITCHES_QUICK = 1 << 18, STACKS = 1 << 20, RING_MAX = 4096 };
 
 static struct stack_pool pool;
 static struct fiber_context thread;

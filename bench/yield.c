@@ -7,7 +7,7 @@
  */
 #include "bench/kit/tasks.h"
 
-enum { YIELDS = 4000000, YIELDS_QUICK = 100000, TASKS_MAX = 100 };
+enum { YIELDS = 2000000, YIELDS_QUICK = 100000, TASKS_MAX = 100 };
 
 static int scaled(const struct kit *kit)
 {

@@ -13,7 +13,7 @@ using boost::context::detail::jump_fcontext;
 using boost::context::detail::make_fcontext;
 using boost::context::detail::transfer_t;
 
-constexpr int SWITCHES = 1 << 24, SWITCHES_QUICK = 1 << 18;
+constexpr int SWITCHES = 1 << 22, SWITCHES_QUICK = 1 << 18;
 
 void answer(transfer_t from)
 {

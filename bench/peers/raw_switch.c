@@ -10,7 +10,7 @@
 
 #if defined(__x86_64__)
 
-enum { SWITCHES = 1 << 24, SWITCHES_QUICK = 1 << 18, LINE_BYTES = 64, STACK_BYTES = 16384, CROWD_MAX = 100 };
+enum { SWITCHES = 1 << 22, SWITCHES_QUICK = 1 << 18, LINE_BYTES = 64, STACK_BYTES = 16384, CROWD_MAX = 100 };
 
 /* Leave the registers that a callee saves on this stack, and go to the other, which has left the same. */
 __attribute__((naked, noinline)) static void switch_stacks(__attribute__((unused)) void **from, __attribute__((unused)) void *to)
@@ -76,7 +76,7 @@ static void run_yield(struct kit *kit)
 
 /* ---- yield of steps ---- */
 
-enum { TURNS = 1 << 24, TURNS_QUICK = 1 << 18, RING = 128 };
+enum { TURNS = 1 << 22, TURNS_QUICK = 1 << 18, RING = 128 };
 
 struct step {
     int (*run)(struct step *step);
