@@ -10,6 +10,7 @@
  * part of its own, under a tracer. A server with one loop has a processor and the clients another; with more loops, or where there is only
  * one processor, all may run everywhere.
  */
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,6 +102,14 @@ struct traced {
     uint64_t exchanges;
 };
 
+/* Below 0 where it may not be known. */
+static int64_t count_calls(const struct kit *kit, const struct child *child, void (*work)(void *arg), void *arg)
+{
+    int64_t calls = calls_count(child, work, arg);
+    kit_check(kit, calls != -ECANCELED, "what came while calls were counted");
+    return calls;
+}
+
 static void run_traced(void *arg)
 {
     const struct traced *traced = arg;
@@ -134,7 +143,7 @@ static void ask_loaded(struct kit *kit)
     struct usage usage = usage_since(usage_now(&child), before);
     struct traced traced = {&load, scaled(kit, question->traced_count, question->connections)};
     traced.exchanges = traced.exchanges / question->connections * question->connections;
-    int64_t calls = calls_count(&child, run_traced, &traced);
+    int64_t calls = count_calls(kit, &child, run_traced, &traced);
     child_stop(&child);
     load_close(&load);
     kit_figure_cost(kit, NULL, "ns", (double)usage.cpu_ns / operations,
@@ -173,7 +182,7 @@ static void ask_visits(struct kit *kit)
     uint64_t took_ns = kit_clock_ns(CLOCK_MONOTONIC) - start_ns;
     struct usage usage = usage_since(usage_now(&child), before);
     struct visits traced = {child.port, scaled(kit, question->traced_count, 1), &exchange};
-    int64_t calls = calls_count(&child, visit, &traced);
+    int64_t calls = count_calls(kit, &child, visit, &traced);
     child_stop(&child);
     kit_figure_cost(kit, NULL, "ns", (double)usage.cpu_ns / count, cost_of(usage, count, calls, traced.count));
     kit_figure(kit, "time", "ns", (double)took_ns / count);

@@ -9,8 +9,8 @@
 struct child;
 
 /*
- * Trace all threads of `child` while `work(arg)` runs in another process, which inherits descriptors. The number of calls; a status below 0 if
- * it may not be traced. The child stays traced, and can only be stopped.
+ * Trace all threads of `child` while `work(arg)` runs in another process, which inherits descriptors. The number of calls;
+ * -ECANCELED if that process found something wrong; another status below 0 if it may not be traced. The child stays traced, and can only be stopped.
  */
 int64_t calls_count(const struct child *child, void (*work)(void *arg), void *arg);
 

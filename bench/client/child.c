@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -52,6 +53,25 @@ static _Noreturn void run_program(char *const *command, int cpu)
 
 /* ---- the parent's side -------------------------------------------------------------------------------------------------------------- */
 
+/* The process group of the child there is; 0: none. */
+static pid_t living;
+
+/* What a child has started does not end with this process by itself. */
+static void kill_living(void)
+{
+    if (living != 0)
+        kill(-living, SIGKILL);
+}
+
+static void remember(pid_t pid)
+{
+    static bool is_watched;
+    if (!is_watched)
+        (void)atexit(kill_living);
+    is_watched = true;
+    living = pid;
+}
+
 /* As fork(). The child has one end of each pipe as its standard input and output, and a process group of its own. */
 static pid_t fork_with_pipes(struct child *child)
 {
@@ -60,6 +80,7 @@ static pid_t fork_with_pipes(struct child *child)
     if (pipe2(input, O_CLOEXEC) < 0 || pipe2(output, O_CLOEXEC) < 0 || (child->pid = fork()) < 0)
         give_up("a child");
     if (child->pid == 0) {
+        living = 0;
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         setpgid(0, 0);
         dup2(input[0], STDIN_FILENO);
@@ -67,6 +88,7 @@ static pid_t fork_with_pipes(struct child *child)
     }
     close(input[0]);
     close(output[1]);
+    remember(child->pid);
     child->input_fd = input[1];
     child->output_fd = output[0];
     return child->pid;
@@ -129,5 +151,5 @@ void child_stop(struct child *child)
         ;
     close(child->input_fd);
     close(child->output_fd);
-    child->pid = 0;
+    child->pid = living = 0;
 }
