@@ -53,6 +53,12 @@ FIGURES = {
     "plain C is held against more loops, and is no peer": (compared("fib", 2), ("slow", 1.5, "serial C")),
     "a second way is held against the peers' one": (compared("echo_stream"), ("slow", 1.2, None)),
     "what nobody else has a figure of has no peer": (compared("fib.stolen"), (None, None, None)),
+    "least values and processor time have ratios of their own": (
+        (lambda row: (row.peer, row.least_ratio, row.cpu_ratio))(figures.Answers([
+            {**line("weft", 4), "min": 3, "user_ns": 6},
+            {**line("steady", 5), "min": 4.5, "user_ns": 8, "sys_ns": 4},
+            {**line("jumpy", 6), "min": 2, "user_ns": None},
+        ]).rows("fork_join")[0]), ("steady", 1.5, 0.5)),
     "raw programs are no peers": ([figures.is_limit(who) for who in ("raw epoll", "rawhide")], [True, False]),
     "five hundredths are level": ([figures.standing(value) for value in (0.94, 1.04, 1.06)], ["ahead", "level", "behind"]),
     "a tally counts those with a peer": (figures.tally(ANSWERS.ratios(["fork_join"])), "3 figures with a peer: ahead in 1, behind in 2"),

@@ -18,7 +18,7 @@ NS_IN = {"ms": 1e6, "us": 1e3, "µs": 1e3, "ns": 1}
 SECOND_WAY = re.compile(r"_(stream|spin)\b")
 
 Question = collections.namedtuple("Question", "bench case loops unit")
-Row = collections.namedtuple("Row", "question ours peer peer_line limit limit_line")
+Row = collections.namedtuple("Row", "question ours peer peer_line limit limit_line least_ratio cpu_ratio")
 
 
 def is_limit(who):
@@ -32,6 +32,20 @@ def rank_of(who):
 
 def ratio(ours, theirs):
     return ours["median"] / theirs["median"] if theirs and theirs["median"] else None
+
+
+def least_of(line):
+    return line["min"]
+
+
+def cpu_of(line):
+    return None if line["user_ns"] is None else line["user_ns"] + (line["sys_ns"] or 0)
+
+
+def ratio_by(found, value_of):
+    """weft's to the peer's that has the least of it, which need not be the one with the least median."""
+    theirs = [value_of(line) for who, line in found.items() if who != US and not is_limit(who) and value_of(line)]
+    return value_of(found[US]) / min(theirs) if US in found and theirs and value_of(found[US]) is not None else None
 
 
 class Answers:
@@ -77,7 +91,7 @@ class Answers:
         found = self.of(question)
         peer = self.best(found, lambda who: who != US and not is_limit(who))
         limit = self.best(found, is_limit)
-        return Row(question, found.get(US), peer, found.get(peer), limit, found.get(limit))
+        return Row(question, found.get(US), peer, found.get(peer), limit, found.get(limit), ratio_by(found, least_of), ratio_by(found, cpu_of))
 
     @staticmethod
     def best(found, is_meant):
@@ -171,12 +185,7 @@ def figure(text, value, kind=""):
     return Cell(text, value, kind)
 
 
-def cpu_of(line):
-    return None if line["user_ns"] is None else line["user_ns"] + (line["sys_ns"] or 0)
-
-
-def ratio_cell(row):
-    value = ratio(row.ours, row.peer_line)
+def ratio_cell(value):
     return figure(times(value), value, "" if value is None else standing(value))
 
 
@@ -202,7 +211,9 @@ COLUMNS = (
     Column("spread", False, lambda row: percent_cell(spread(row.ours))),
     Column("best peer", True, lambda row: words(row.peer)),
     Column("its", False, lambda row: median_cell(row.peer_line)),
-    Column("× peer", False, ratio_cell),
+    Column("× peer", False, lambda row: ratio_cell(ratio(row.ours, row.peer_line))),
+    Column("least ×", False, lambda row: ratio_cell(row.least_ratio)),
+    Column("CPU ×", False, lambda row: ratio_cell(row.cpu_ratio)),
     Column("limit", True, lambda row: words(row.limit)),
     Column("× limit", False, limit_cell),
     Column("CPU", False, lambda row: figure(duration(cpu_of(row.ours)), cpu_of(row.ours))),

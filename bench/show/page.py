@@ -85,7 +85,9 @@ def contents(answers):
 
 
 LEGEND = (
-    ("× peer", "weft's median divided by the best peer's"),
+    ("× peer", "weft's median divided by the best peer's: this is what counts as ahead or behind"),
+    ("least ×", "the same of the least values, which other work on the machine has disturbed least"),
+    ("CPU ×", "the same of processor time, which waiting for a processor does not add to"),
     ("limit", "plain C in one thread, or a program that makes just the system calls: no peer, but what cannot be beaten by much"),
     ("spread", "how far the slowest run is from the fastest, by the median"),
     ("CPU", "processor time of weft's process, per unit of the figure"),
