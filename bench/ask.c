@@ -25,7 +25,7 @@
 #include "bench/kit/kit.h"
 
 enum { SMALL_BYTES = 64, LARGE_BYTES = 65536, BYTES_PER_KIB = 1024, WARM_SHARE = 8, QUICK_SHARE = 20 };
-enum { IDLE_CONNECTIONS = 64, IDLE_MS = 2000, SETTLE_MS = 1, WARM_CONNECTIONS = 16, WARM_ECHOES = 4096, SILENT = 8000 };
+enum { IDLE_CONNECTIONS = 64, IDLE_MS = 1000, SETTLE_MS = 1, WARM_CONNECTIONS = 16, WARM_ECHOES = 4096, SILENT = 8000 };
 
 /* What a case does. */
 struct question {
@@ -252,19 +252,19 @@ static void ask_memory(struct kit *kit)
         kind, 1, SMALL_BYTES, 1, count, 400, false                                                                                         \
     }
 
-static const struct question echo_1 = ECHO("echo", 20000, 1);
-static const struct question echo_64 = ECHO("echo", 160000, 64);
-static const struct question echo_1000 = ECHO("echo", 160000, 1000);
-static const struct question echo_1_spin = ECHO("echo_spin", 20000, 1);
-static const struct question echo_1_stream = ECHO("echo_stream", 20000, 1);
-static const struct question echo_64_stream = ECHO("echo_stream", 160000, 64);
-static const struct question echo_1000_stream = ECHO("echo_stream", 160000, 1000);
-static const struct question http_1 = {"http", 64, 0, 1, 120000, 4000, false};
-static const struct question http_16 = {"http", 64, 0, 16, 1600000, 400, false};
-static const struct question accept_echo = ONCE("echo", 6000);
-static const struct question accept_stream = ONCE("echo_stream", 6000);
-static const struct question bulk_4 = {"bulk", 4, LARGE_BYTES, 1, 16000, 400, false};
-static const struct question bulk_4_stream = {"bulk_stream", 4, LARGE_BYTES, 1, 16000, 400, false};
+static const struct question echo_1 = ECHO("echo", 10000, 1);
+static const struct question echo_64 = ECHO("echo", 80000, 64);
+static const struct question echo_1000 = ECHO("echo", 80000, 1000);
+static const struct question echo_1_spin = ECHO("echo_spin", 10000, 1);
+static const struct question echo_1_stream = ECHO("echo_stream", 10000, 1);
+static const struct question echo_64_stream = ECHO("echo_stream", 80000, 64);
+static const struct question echo_1000_stream = ECHO("echo_stream", 80000, 1000);
+static const struct question http_1 = {"http", 64, 0, 1, 60000, 4000, false};
+static const struct question http_16 = {"http", 64, 0, 16, 800000, 400, false};
+static const struct question accept_echo = ONCE("echo", 4000);
+static const struct question accept_stream = ONCE("echo_stream", 4000);
+static const struct question bulk_4 = {"bulk", 4, LARGE_BYTES, 1, 8000, 400, false};
+static const struct question bulk_4_stream = {"bulk_stream", 4, LARGE_BYTES, 1, 8000, 400, false};
 static const struct question silent = ONCE("echo", 0);
 static const struct question silent_stream = ONCE("echo_stream", 0);
 
