@@ -85,6 +85,7 @@ def contents(answers):
 
 
 LEGEND = (
+    ("any of them", "a click sorts by it"),
     ("× peer", "weft's median divided by the best peer's: this is what counts as ahead or behind"),
     ("least ×", "the same of the least values, which other work on the machine has disturbed least"),
     ("CPU ×", "the same of processor time, which waiting for a processor does not add to"),
