@@ -18,10 +18,12 @@ struct tag_slot {
     uint32_t next_free;
 };
 
+enum { TAGS_BLOCK_SLOTS = 256 };
+
 struct tags {
-    struct tag_slot *entries;
-    uint32_t count_max;
-    uint32_t count;      /* slots that were ever used */
+    struct tag_slot **blocks;
+    uint32_t blocks_max; /* how many the list has room for */
+    uint32_t count;      /* slots that were ever used: as many blocks are there as that takes */
     uint32_t first_free; /* an index; `count` when none is free */
 };
 
@@ -38,9 +40,10 @@ uint64_t tags_of(const struct weft_file *file);
 static inline struct weft_file *tags_find(const struct tags *tags, uint64_t tag)
 {
     uint32_t index = (uint32_t)tag;
-    if (index >= tags->count || tags->entries[index].generation != (uint32_t)(tag >> 32))
+    if (index >= tags->count)
         return NULL;
-    return tags->entries[index].file;
+    const struct tag_slot *slot = &tags->blocks[index / TAGS_BLOCK_SLOTS][index % TAGS_BLOCK_SLOTS];
+    return slot->generation == (uint32_t)(tag >> 32) ? slot->file : NULL;
 }
 
 /* Release the table. */
