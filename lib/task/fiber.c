@@ -24,9 +24,12 @@
 /* A body that goes on waiting after it was told that its loop has closed is given up, with its stack, after so many times. */
 enum { CLOSING_WAITS_MAX = 1000 };
 
+/* What `refs` of a room has too many while the loop is there: only as that ends can the last one go. */
+#define ROOM_CLAIMED (UINT32_C(1) << 30)
+
 /*
- * What a loop keeps for its fibers. It outlives the loop while a fiber of it is let go elsewhere: `refs` counts the loop and the stacks
- * in use.
+ * What a loop keeps for its fibers. It outlives the loop while a fiber of it is let go elsewhere: `refs` and `refs_here` add up to the
+ * stacks in use, the latter counted by the loop's thread, which needs no locked instruction for it.
  */
 struct fiber_room {
     struct loop_room_state state; /* first */
@@ -36,7 +39,8 @@ struct fiber_room {
     uint32_t overflow_epoch;             /* for which the thread is covered */
     bool is_closed;                      /* the loop is gone: stacks go back the remote way */
     struct fiber *current;
-    uint32_t refs;
+    uint32_t refs_here;
+    uint32_t refs; /* atomic */
 };
 
 struct fiber {
@@ -65,10 +69,10 @@ uint64_t fiber_room_count(void)
     return weft_atomic_load_relaxed(&room_count);
 }
 
-static void room_unref(struct fiber_room *room)
+static void room_unref(struct fiber_room *room, uint32_t count)
 {
     /* Acq_rel. Pairs with itself: whoever frees sees the stacks that came back. */
-    if (weft_atomic_sub_acq_rel(&room->refs, 1) != 1)
+    if (weft_atomic_sub_acq_rel(&room->refs, count) != count)
         return;
     (void)stack_pool_fini(&room->pool);
     (void)weft_atomic_sub_relaxed(&room_count, 1);
@@ -80,7 +84,7 @@ static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
     (void)loop;
     struct fiber_room *room = (struct fiber_room *)state;
     room->is_closed = true;
-    room_unref(room);
+    room_unref(room, ROOM_CLAIMED - room->refs_here);
 }
 
 static struct fiber_room *fiber_room(struct weft_loop *loop)
@@ -92,7 +96,7 @@ static struct fiber_room *fiber_room(struct weft_loop *loop)
     if (room == NULL)
         return NULL;
     room->state = (struct loop_room_state){.fini = room_fini};
-    room->refs = 1;
+    room->refs = ROOM_CLAIMED;
     (void)weft_atomic_add_relaxed(&room_count, 1);
     stack_pool_init(&room->pool, NULL);
     loop_room_set(loop, LOOP_ROOM_FIBER, &room->state);
@@ -176,7 +180,7 @@ static int fiber_start(struct fiber *fiber, struct fiber_room *room)
     int status = stack_acquire(&room->pool, (enum stack_class)fiber->stack_class, &fiber->stack);
     if (status < 0)
         return status;
-    (void)weft_atomic_add_relaxed(&room->refs, 1);
+    room->refs_here++;
     fiber->room = room;
     stack_context_init(fiber->stack, &fiber->context, fiber_main, fiber);
     return 0;
@@ -185,13 +189,16 @@ static int fiber_start(struct fiber *fiber, struct fiber_room *room)
 static void fiber_release_stack(struct fiber *fiber)
 {
     struct fiber_room *room = fiber->room;
-    if (room == room_here() && !room->is_closed)
-        stack_release(&room->pool, fiber->stack);
-    else
-        stack_release_remote(fiber->stack);
+    struct stack *stack = fiber->stack;
     fiber->stack = NULL;
     fiber->room = NULL;
-    room_unref(room);
+    if (room == room_here() && !room->is_closed) {
+        stack_release(&room->pool, stack);
+        room->refs_here--;
+    } else {
+        stack_release_remote(stack);
+        room_unref(room, 1);
+    }
 }
 
 /* Run the fiber until it suspends or is over. `room` is that of the loop that runs here. */
@@ -268,7 +275,7 @@ static void fiber_unwind(struct fiber *fiber)
 {
     struct weft_loop *loop = weft_get_running_loop();
     struct fiber_room *room = loop == NULL ? NULL : fiber_room(loop);
-    struct fiber_room elsewhere = {.refs = 1}; /* no loop runs here: a stand-in to switch from; waits then return WEFT_ENOFIBER */
+    struct fiber_room elsewhere = {.thread = 0}; /* no loop runs here: a stand-in to switch from; waits then return WEFT_ENOFIBER */
     fiber->closing_waits = 1;
     fiber->status = WEFT_ECLOSED;
     struct fiber *outer = unwound_get();
