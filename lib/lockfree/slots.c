@@ -157,8 +157,10 @@ size_t slots_walk(struct slots *slots, uint64_t *cursor, struct slots_entry *blo
     for (; next < end && count < max; next++) {
         struct slot *slot = slots_slot(slots, (uint32_t)next);
         uint64_t state;
-        if (slot_pin(slot, 0, &state))
-            block[count++] = (struct slots_entry){id_of(state, (uint32_t)next), slot_object(slot)};
+        if (!slot_pin(slot, 0, &state))
+            continue;
+        block[count] = (struct slots_entry){id_of(state, (uint32_t)next), slot_object(slot)};
+        __builtin_prefetch(block[count++].object); /* which the caller is about to take a reference of */
     }
     *cursor = next << 32 | end;
     return count;

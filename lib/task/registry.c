@@ -223,52 +223,70 @@ struct weft_task *weft_task_from_id(uint64_t id)
 static size_t keep_matching(struct slots_entry *block, size_t count, struct weft_loop *loop, struct weft_task **tasks_out)
 {
     size_t kept = 0;
+    struct slots_cache *cache = thread_cache();
     for (size_t i = 0; i < count; i++) {
         struct weft_task *task = block[i].object;
         if ((loop == NULL || task->future.loop == loop) && !weft_future_done(&task->future))
             tasks_out[kept++] = weft_task_ref(task);
     }
     for (size_t i = 0; i < count; i++)
-        slots_unpin(&registry, thread_cache(), block[i].id);
+        slots_unpin(&registry, cache, block[i].id);
     return kept;
+}
+
+/* Go on with a walk: true, and up to a block of tasks with a reference each; or it has ended. */
+static bool walk_on(uint64_t *cursor, struct weft_loop *loop, struct weft_task **tasks_out, size_t *count_out)
+{
+    struct slots_entry block[SLOTS_WALK_BLOCK];
+    size_t count = slots_walk(&registry, cursor, block, SLOTS_WALK_BLOCK);
+    *count_out = keep_matching(block, count, loop, tasks_out);
+    return count > 0;
 }
 
 void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
 {
-    struct slots_entry block[SLOTS_WALK_BLOCK];
     struct weft_task *tasks[SLOTS_WALK_BLOCK];
     uint64_t cursor = 0;
     size_t count;
-    while ((count = slots_walk(&registry, &cursor, block, SLOTS_WALK_BLOCK)) > 0) {
-        count = keep_matching(block, count, loop, tasks);
+    while (walk_on(&cursor, loop, tasks, &count))
         for (size_t i = 0; i < count; i++) {
             fn(tasks[i], arg);
             weft_task_unref(tasks[i]);
         }
-    }
 }
 
 struct task_array {
     struct weft_task **tasks;
     size_t count;
     size_t capacity;
-    int status;
 };
 
-static void array_add(struct weft_task *task, void *arg)
+/* Room for one more block. */
+static int array_reserve(struct task_array *array)
 {
-    struct task_array *array = arg;
-    if (array->count == array->capacity) {
-        size_t capacity = array->capacity == 0 ? 16 : array->capacity * 2;
-        struct weft_task **tasks = weft_realloc(array->tasks, capacity * sizeof(*tasks));
-        if (tasks == NULL) {
-            array->status = -ENOMEM;
-            return;
-        }
-        array->tasks = tasks;
-        array->capacity = capacity;
-    }
-    array->tasks[array->count++] = weft_task_ref(task);
+    if (array->capacity - array->count >= SLOTS_WALK_BLOCK)
+        return 0;
+    size_t capacity = array->capacity == 0 ? SLOTS_WALK_BLOCK : array->capacity * 2;
+    struct weft_task **tasks = weft_realloc(array->tasks, capacity * sizeof(*tasks));
+    if (tasks == NULL)
+        return -ENOMEM;
+    array->tasks = tasks;
+    array->capacity = capacity;
+    return 0;
+}
+
+/* All of `loop`, or of all for NULL. What is in it when this fails stays the caller's. */
+static int array_fill(struct task_array *array, struct weft_loop *loop)
+{
+    uint64_t cursor = 0;
+    size_t count = 0;
+    do {
+        array->count += count;
+        int status = array_reserve(array);
+        if (status < 0)
+            return status;
+    } while (walk_on(&cursor, loop, array->tasks + array->count, &count));
+    return 0;
 }
 
 /* ---- in order ------------------------------------------------------------------------------------------------------------------- */
@@ -333,18 +351,18 @@ int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t
 {
     if (tasks_out == NULL || count_out == NULL)
         return -EINVAL;
-    struct task_array array = {NULL, 0, 0, 0};
-    registry_each(loop, array_add, &array);
+    struct task_array array = {NULL, 0, 0};
+    int status = array_fill(&array, loop);
+    if (status < 0) {
+        weft_all_tasks_free(array.tasks, array.count);
+        return status;
+    }
     size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
     for (size_t i = 0; i < array.count; i++)
-        if (weft_future_done(&array.tasks[i]->future) || array.status < 0)
+        if (weft_future_done(&array.tasks[i]->future))
             weft_task_unref(array.tasks[i]);
         else
             array.tasks[live++] = array.tasks[i];
-    if (array.status < 0) {
-        weft_free(array.tasks);
-        return array.status;
-    }
     *tasks_out = array.tasks;
     *count_out = live;
     return 0;
