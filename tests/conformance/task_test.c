@@ -67,7 +67,7 @@ TaskRule(TASK_2, a_wake_up_and_a_cancel_give_one_step)
     weft_task_unref(task);
     weft_future_unref(future);
     rule_close(fixture);
-    weft_future_unref(next); /* who waits borrows it */
+    weft_future_unref(next);     /* who waits borrows it */
     CHECK_EQ(reports_take(), 1); /* TASK-17 */
 }
 
