@@ -141,7 +141,7 @@ static int parallel_for_run(int size, uint64_t *result_out)
     uint64_t sum = 0;
 #pragma omp parallel for reduction(+ : sum)
     for (int i = 0; i < size; i++)
-        sum += parallel_for_value((uint32_t)i);
+        sum += parallel_for_value((uint64_t)i);
     *result_out = sum;
     return 0;
 }

@@ -12,7 +12,7 @@ struct range {
 };
 
 /* What `index` adds: a few nanoseconds of arithmetic that no compiler can shorten to a formula. */
-static inline uint64_t parallel_for_value(uint32_t index)
+static inline uint64_t parallel_for_value(uint64_t index)
 {
     uint64_t mixed = (index + 1) * UINT64_C(0x9e3779b97f4a7c15);
     mixed = (mixed ^ mixed >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -20,12 +20,12 @@ static inline uint64_t parallel_for_value(uint32_t index)
     return mixed >> 40;
 }
 
-/* The innermost loop of all who split a range. */
+/* The innermost loop of all who split a range. An index that could wrap would cost a multiplication more, wherever the first is not known. */
 static inline uint64_t parallel_for_sum(struct range range)
 {
-    uint64_t sum = 0;
-    for (uint32_t i = 0; i < range.count; i++)
-        sum += parallel_for_value(range.first + i);
+    uint64_t sum = 0, end = (uint64_t)range.first + range.count;
+    for (uint64_t index = range.first; index < end; index++)
+        sum += parallel_for_value(index);
     return sum;
 }
 
