@@ -43,6 +43,7 @@ struct weft_poller_options;
 struct weft_poller_ops;
 struct weft_task;
 struct weft_transport_ops;
+struct weft_work;
 
 /* ---- kinds: how a loop is subclassed ------------------------------------------------------------------------------------------ */
 
@@ -240,6 +241,17 @@ int weft_loop_call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg,
  */
 int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
                                    struct weft_handle **handle_out);
+
+/*
+ * The same for a work of the caller's own, which needs no memory and so cannot fail for lack of it: no handle, no context, and it is not counted
+ * among posts_max. It may be posted again once it is run, also from in there. A loop that closes runs it all the same, maybe in the posting
+ * thread; then weft_loop_is_closed() is true, and it must only let go of what it holds.
+ *
+ * thread:  any
+ * memory:  work is borrowed until it is run
+ * returns: 0; -EINVAL; WEFT_ECLOSED: it will not be run
+ */
+int weft_loop_post(struct weft_loop *loop, struct weft_work *work);
 
 /*
  * Call `fn(arg)` once, `delay_ns` from now; zero or less means due at once, still not inside this call. It runs in a copy of the present

@@ -59,11 +59,14 @@ extern "C" {
 #define INBOX_HEAD_PARKED ((struct weft_work *)1)
 #define INBOX_HEAD_CLOSED ((struct weft_work *)3)
 
-/* Both words are written by producers and share the line that a push needs anyway; the consumer's own state belongs elsewhere. */
+/*
+ * A line each: a consumer that spins looks at the first, and would take it away from a producer between its admission and its push.
+ * `reserved` counts the user posts that were admitted and not yet given back: a bound, which orders nothing.
+ */
 struct inbox {
-    struct weft_work *head; /* the state word above */
-    uint64_t reserved;      /* user posts that were admitted and not yet taken; a bound, orders nothing */
-} __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
+    struct weft_work *head __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* the state word above; producers and consumer write it */
+    uint64_t reserved __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));      /* producers write it, and the consumer now and then */
+};
 
 enum inbox_push_result {
     INBOX_PUSHED,      /* delivered; the consumer is awake or somebody else owes the wake-up */
@@ -204,6 +207,7 @@ static inline enum inbox_push_result inbox_push(struct inbox *inbox, struct weft
 {
     if (first != last)
         inbox_reverse(first, last, NULL); /* newest first, as the whole list is: from here on `last` leads to `first` */
+    weft_atomic_fetch_line(&inbox->head);
     struct weft_work *head = weft_atomic_load_relaxed(&inbox->head);
     do {
         if (head == INBOX_HEAD_CLOSED) {

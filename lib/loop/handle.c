@@ -2,7 +2,8 @@
  * Handles: one scheduled call each, of call_soon, call_soon_threadsafe, call_later and call_at.
  *
  * A handle has one reference for the queue it is in and one for the caller who asked for it. Its state word decides between cancel and
- * run; only a threadsafe handle needs the locked instruction for that, since for the others both happen in the loop's thread.
+ * run; only a threadsafe handle needs the locked instruction for that, since for the others both happen in the loop's thread. A handle that
+ * nobody asked for is its queue's alone: it counts nothing, and holds no reference on the loop, which outlives its queues.
  */
 #include <errno.h>
 
@@ -15,6 +16,8 @@
 /* Each state is final but the first. */
 enum handle_state { HANDLE_WAITS, HANDLE_RUNS, HANDLE_CANCELLED };
 
+enum { POSTS_SETTLED_SHARE = 1 << 14 };
+
 struct weft_handle {
     struct weft_work work;
     struct weft_loop *loop;
@@ -24,7 +27,8 @@ struct weft_handle {
     uint32_t state;
     uint32_t refs;
     bool is_threadsafe;
-    bool is_timed; /* a struct timed_handle */
+    bool is_timed;  /* a struct timed_handle */
+    bool is_shared; /* others than the queue have had it; then it holds its loop */
 };
 
 struct timed_handle {
@@ -41,6 +45,10 @@ struct weft_handle *weft_handle_ref(struct weft_handle *handle)
 {
     if (handle == NULL)
         return NULL;
+    if (!handle->is_shared) { /* from an exception handler that it was reported to, in the loop's thread: nobody else knows it yet */
+        handle->is_shared = true;
+        (void)weft_loop_ref(handle->loop);
+    }
     (void)weft_atomic_add_relaxed(&handle->refs, 1);
     return handle;
 }
@@ -48,17 +56,18 @@ struct weft_handle *weft_handle_ref(struct weft_handle *handle)
 void weft_handle_unref(struct weft_handle *handle)
 {
     /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
-    if (handle == NULL || weft_atomic_sub_acq_rel(&handle->refs, 1) != 1)
+    if (handle == NULL || (handle->is_shared && weft_atomic_sub_acq_rel(&handle->refs, 1) != 1))
         return;
     weft_context_unref(handle->context);
-    weft_loop_unref(handle->loop);
+    if (handle->is_shared)
+        weft_loop_unref(handle->loop);
     weft_free(handle);
 }
 
 static bool handle_claim(struct weft_handle *handle, uint32_t state)
 {
     uint32_t expected = HANDLE_WAITS;
-    if (handle->is_threadsafe)
+    if (handle->is_threadsafe && handle->is_shared)
         return weft_atomic_cas_relaxed(&handle->state, &expected, state); /* what it guards is not memory but the right to act */
     if (weft_atomic_load_relaxed(&handle->state) != HANDLE_WAITS)
         return false;
@@ -83,13 +92,32 @@ static int handle_call(struct weft_handle *handle)
     return status < 0 ? status : 0;
 }
 
+void posts_settle(struct weft_loop *loop)
+{
+    inbox_unreserve(&loop->worker.inbox, loop->settled_posts);
+    loop->settled_posts = 0;
+}
+
+/*
+ * A post has come. Many are counted together, since the poster writes the same line; so many that nobody is refused who would not be soon. A
+ * closed loop's may come to whoever posted it.
+ */
+static void post_came(struct weft_loop *loop, bool is_closed)
+{
+    if (is_closed)
+        inbox_unreserve(&loop->worker.inbox, 1);
+    else if (++loop->settled_posts > weft_atomic_load_relaxed(&loop->posts_max) / POSTS_SETTLED_SHARE)
+        posts_settle(loop);
+}
+
 static int handle_run(struct weft_work *work)
 {
     struct weft_handle *handle = weft_container_of(work, struct weft_handle, work);
+    bool is_closed = weft_loop_is_closed(handle->loop);
     int status = 0;
     if (handle->is_threadsafe)
-        inbox_unreserve(&handle->loop->worker.inbox, 1);
-    if (!weft_loop_is_closed(handle->loop) && handle_claim(handle, HANDLE_RUNS))
+        post_came(handle->loop, is_closed);
+    if (!is_closed && handle_claim(handle, HANDLE_RUNS))
         status = handle_call(handle);
     weft_handle_unref(handle);
     return status;
@@ -115,27 +143,28 @@ static int handle_set_context(struct weft_handle *handle, struct weft_context *c
 static int handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg, struct weft_context *context,
                       struct weft_handle **handle_out)
 {
-    struct weft_handle *handle = weft_calloc(1, bytes);
+    struct weft_handle *handle = weft_malloc(bytes);
     if (handle == NULL)
         return -ENOMEM;
+    *handle = (struct weft_handle){.work.run = handle_run, .loop = loop, .fn = fn, .arg = arg, .refs = 1};
     int status = handle_set_context(handle, context);
     if (status < 0) {
         weft_free(handle);
         return status;
     }
-    handle->work.run = handle_run;
-    handle->loop = weft_loop_ref(loop);
-    handle->fn = fn;
-    handle->arg = arg;
-    handle->refs = 1;
     *handle_out = handle;
     return 0;
 }
 
+/* Before anybody else can reach it. */
 static void handle_hand_out(struct weft_handle *handle, struct weft_handle **handle_out)
 {
-    if (handle_out != NULL)
-        *handle_out = weft_handle_ref(handle);
+    if (handle_out == NULL)
+        return;
+    handle->is_shared = true;
+    handle->refs++;
+    (void)weft_loop_ref(handle->loop);
+    *handle_out = handle;
 }
 
 int weft_loop_call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
@@ -173,6 +202,16 @@ int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn,
     handle_hand_out(handle, handle_out);
     work_ready(&loop->worker, &handle->work);
     return 0;
+}
+
+int weft_loop_post(struct weft_loop *loop, struct weft_work *work)
+{
+    if (loop == NULL || work == NULL || work->run == NULL)
+        return -EINVAL;
+    int closed = loop_check_open(loop);
+    if (closed == 0)
+        work_ready(&loop->worker, work);
+    return closed;
 }
 
 /* The loop closes: the queue's reference goes. */

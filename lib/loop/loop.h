@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/fork.h"
@@ -54,44 +55,58 @@ struct loop_execution {
 /* What `is_closing` says. */
 enum { LOOP_OPEN = 0, LOOP_CLOSING = 1, LOOP_FORKED = 2 };
 
+/*
+ * Laid out by who writes, as its worker is: first what other threads read when they post, and nearly nobody writes; then the count of
+ * references, which they write; then what is the loop's thread's alone. Others read of that no more than counters.
+ */
 struct weft_loop {
     struct worker worker; /* first: the running loop is the current worker */
-    struct weft_poller *poller;
+    /* Everybody's, seldom written. */
+    struct weft_poller *poller __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
     const struct weft_poller_ops *poller_ops; /* of the kind and its bases, laid over each other */
-    struct timer_heap timers;
+    const struct weft_loop_kind *kind;
+    const struct weft_transport_ops *transport_ops;
+    uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
+    uint32_t posts_max;  /* atomic */
+    uint32_t index;
+    bool has_kind;   /* its init has succeeded, so that its fini is owed */
+    bool has_poller; /* false once it is closed: its clock stands */
+    bool is_entered; /* atomic: runs in some thread; written by that thread */
+    bool is_debug;
+    void *tables; /* the laid-over tables, one block */
+    void *user;
+    struct loop_room_state *rooms[LOOP_ROOM_COUNT]; /* atomic */
+    uint32_t exception_version;                     /* atomic: odd while the next two are written; see report.c */
+    uint32_t is_stop_posted;                        /* atomic */
+    weft_exception_handler_fn *exception_handler;   /* atomic */
+    void *exception_arg;                            /* atomic */
+    struct weft_work stop_work;
+    struct fork_watch fork_watch;
+    /* Everybody's who takes or drops a reference. */
+    uint64_t refs __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic, see loop_claim_refs() */
+    /* The loop's thread's. */
+    struct timer_heap timers __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
     struct weft_work due_work;
     bool is_due_queued;
     bool is_stopping;
-    bool is_debug;
-    bool has_kind;       /* its init has succeeded, so that its fini is owed */
-    bool has_poller;     /* false once it is closed: its clock stands */
-    bool is_entered;     /* runs in some thread; written by that thread */
-    uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
-    uint64_t refs;       /* atomic, see loop_claim_refs() */
-    uint64_t refs_here;  /* those that were taken and dropped where the loop is current, added up without a locked instruction */
-    uint32_t posts_max;
-    uint32_t index;
-    uint64_t spin_max_ns;  /* 0: never spin before sleeping */
-    uint64_t spin_ns;      /* what adaptation has made of it */
+    uint32_t settled_posts;         /* user posts that have run and are still counted in the inbox */
+    struct weft_work_list turn_end; /* run once, before the next poll */
+    struct loop_execution execution;
+    uint64_t refs_here;    /* those that were taken and dropped where the loop is current, added up without a locked instruction */
     uint64_t polled_ns;    /* when the poller was last asked */
     uint64_t polled_ticks; /* the same on clock_ticks() */
     uint64_t polled_run_count;
+    uint64_t spin_max_ns; /* 0: never spin before sleeping */
+    uint64_t spin_ns;     /* what adaptation has made of it */
+    uint64_t spin_ask_ns; /* so long after the last poll a spin asks again */
     uint64_t slow_ns;
-    struct weft_work_list turn_end; /* run once, before the next poll */
-    struct weft_work stop_work;
-    uint32_t is_stop_posted;
-    struct loop_execution execution;
-    struct loop_room_state *rooms[LOOP_ROOM_COUNT];
     struct weft_loop_counters counters;
-    uint32_t exception_version;                   /* atomic: odd while the next two are written; see report.c */
-    weft_exception_handler_fn *exception_handler; /* atomic */
-    void *exception_arg;                          /* atomic */
-    const struct weft_loop_kind *kind;
-    const struct weft_transport_ops *transport_ops;
-    struct fork_watch fork_watch;
-    void *tables; /* the laid-over tables, one block */
-    void *user;
 };
+
+_Static_assert(offsetof(struct weft_loop, poller) % WEFT_CACHE_LINE_BYTES == 0, "what posters read is apart from what thieves write");
+_Static_assert(offsetof(struct weft_loop, is_debug) - offsetof(struct weft_loop, poller) < WEFT_CACHE_LINE_BYTES, "posters read one line");
+_Static_assert(offsetof(struct weft_loop, refs) % WEFT_CACHE_LINE_BYTES == 0, "the references' line");
+_Static_assert(offsetof(struct weft_loop, timers) % WEFT_CACHE_LINE_BYTES == 0, "the thread's own lines");
 
 static inline struct weft_loop *loop_of_worker(struct worker *worker)
 {
@@ -250,6 +265,13 @@ void loop_at_turn_end(struct weft_loop *loop, struct weft_work *work);
 bool loop_turn_end_remove(struct weft_loop *loop, struct weft_work *work);
 
 /*
+ * Give back the places of the user posts that have run.
+ *
+ * thread:  the loop's
+ */
+void posts_settle(struct weft_loop *loop);
+
+/*
  * Have the next iteration look at the poller and the clock, which it might skip while work is queued.
  *
  * thread:  the loop's, or the preparing one
@@ -312,7 +334,7 @@ void loop_unreserve_timer(struct weft_loop *loop);
 void loop_start_reserved(struct weft_timer *timer, uint64_t delay_ns);
 
 /*
- * How many loops there are. Each handle, future, task and transport holds its loop, so none of these is left where no loop is.
+ * How many loops there are. Each handle that was handed out, future, task and transport holds its loop, so none of these is left where no loop is.
  *
  * thread:  any
  */

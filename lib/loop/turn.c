@@ -16,7 +16,13 @@
 #include "weft/atomic.h"
 #include "weft/status.h"
 
-enum { TURN_SKIP_WORKS = 61, TURN_SKIP_NS = 100000, SPIN_LOOKS = 16 };
+enum {
+    TURN_SKIP_WORKS = 61,
+    TURN_SKIP_NS = 100000,
+    SPIN_LOOK_NS = 1000,    /* so long a spin looks into the inbox alone */
+    SPIN_LOOKS_ALONE = 2,   /* so many looks come before a search */
+    SPIN_ASK_MAX_NS = 8000, /* at least so often it asks the poller */
+};
 
 #define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
 
@@ -37,15 +43,22 @@ static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
     return count;
 }
 
-/* Look into the inbox some times, which costs nothing while nobody writes it. */
+/* Look into the inbox for a while, which costs nothing while nobody writes it. Time that is virtual does not pass meanwhile. */
 static bool spin_on_inbox(const struct weft_loop *loop)
 {
-    for (int i = 0; i < SPIN_LOOKS; i++) {
+    uint64_t start = clock_ticks();
+    do {
         if (!inbox_is_empty(&loop->worker.inbox))
             return true;
         weft_atomic_pause();
-    }
+    } while (!loop->worker.is_virtual && clock_ticks() - start < clock_ticks_in(SPIN_LOOK_NS));
     return false;
+}
+
+/* True if a spin has not asked the poller for long enough: it is asked after each look as long as it is what answers, and else less often. */
+static bool must_ask_poller(const struct weft_loop *loop)
+{
+    return loop->worker.is_virtual || clock_ticks() - loop->polled_ticks >= clock_ticks_in(loop->spin_ask_ns);
 }
 
 /*
@@ -55,30 +68,40 @@ static bool spin_on_inbox(const struct weft_loop *loop)
 static int spin_once(struct weft_loop *loop)
 {
     bool is_hit = spin_on_inbox(loop);
-    if (loop->worker.is_searching && crew_steal(&loop->worker))
+    if (is_hit && loop->spin_ask_ns < SPIN_ASK_MAX_NS)
+        loop->spin_ask_ns += SPIN_LOOK_NS;
+    if (!is_hit && loop->worker.is_searching && crew_steal(&loop->worker))
         is_hit = true;
-    if (is_hit && !must_poll(loop))
-        return 1;
+    if (is_hit ? !must_poll(loop) : !must_ask_poller(loop))
+        return is_hit;
     int count = poll_now(loop, 0);
+    if (count > 0)
+        loop->spin_ask_ns = 0;
     return count != 0 ? count : is_hit;
 }
 
 /*
- * Look without sleeping until something comes or the spin is over, as spin_once(); it grows on a hit and shrinks slowly on a miss.
+ * Look without sleeping until something comes or the spin is over, as spin_once(); it grows on a hit and shrinks slowly on a miss. The first
+ * looks are for what is the loop's own: two loops that answer each other at once do not write what a whole crew reads.
  */
 static int spin(struct weft_loop *loop, uint64_t limit_ns)
 {
-    uint64_t end_ns = weft_loop_time(loop) + (loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns);
-    (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
-    while (loop->polled_ns < end_ns) {
+    uint64_t spin_ns = loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns;
+    uint64_t start_ns = loop->polled_ns, end_ns = loop->worker.is_virtual ? weft_loop_time(loop) + spin_ns : UINT64_MAX;
+    uint32_t looks = 0;
+    do {
+        if (looks++ == SPIN_LOOKS_ALONE)
+            (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
         int found = spin_once(loop);
-        if (found == 0)
-            continue;
-        crew_search_end(&loop->worker);
-        worker_count(&loop->counters.spins, found > 0);
-        loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
-        return found;
-    }
+        if (found != 0) {
+            crew_search_end(&loop->worker);
+            worker_count(&loop->counters.spins, found > 0);
+            loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
+            return found;
+        }
+        if (end_ns == UINT64_MAX && loop->polled_ns != start_ns)
+            end_ns = loop->polled_ns + spin_ns; /* the first time that it is known what time it is */
+    } while (spin_ns > SPIN_LOOK_NS && loop->polled_ns < end_ns);
     loop->spin_ns -= loop->spin_ns / 16;
     return 0;
 }
@@ -107,6 +130,8 @@ static void wake_up(struct weft_loop *loop)
 static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
 {
     worker_count(&loop->counters.parks, 1);
+    if (loop->settled_posts > 0)
+        posts_settle(loop);
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
     wake_up(loop);
     return count;

@@ -10,6 +10,7 @@
 #define LIB_SCHED_WORKER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/base/random.h"
@@ -31,36 +32,48 @@ struct parker_ops {
     int (*measure)(struct worker *worker, struct weft_work *work);
 };
 
+/*
+ * Laid out by who writes: the owner's own lines, which nobody else reads while it works; one that others read in search of something to do,
+ * written seldom; the inbox, which posters write; the ring, which thieves do.
+ */
 struct worker {
+    /* The owner's. The counters are read by who asks for them. */
     struct weft_work_list fifo;  /* ready: runs in the next snapshot */
     struct weft_work_list batch; /* the rest of the present snapshot */
-    const struct parker_ops *parker;
-    bool is_measured;
-    bool is_virtual;         /* its time is not the processor's, so that budgets count works only */
-    uint32_t stealable_max;  /* how much stealable work one iteration runs */
-    bool is_searching;       /* counted in crew.idle; the owner's */
-    struct weft_work *taken; /* a stolen job, or the injector's oldest: runs first among what is stealable */
-    struct crew *crew;       /* NULL: alone */
-    uint32_t crew_index;
-    uint32_t steal_first; /* the index of the worker to look at first, once; UINT32_MAX: any */
-    uint64_t asked_ticks; /* when a job stack was last asked for jobs */
-    struct random random;
-    uint64_t stealable_count;    /* looks for stealable work: tells whose turn it is, the ring's or the injector's */
+    struct weft_work *taken;     /* a stolen job, or the injector's oldest: runs first among what is stealable */
     uint64_t run_count;          /* works run */
     uint64_t posted_count;       /* works that came through the inbox */
-    uint64_t owed_count;         /* wake-ups that were sent or are about to be: parks that somebody else ended */
-    uint64_t search_count;       /* searches begun by itself */
-    uint64_t steal_count;        /* works taken from other rings */
-    uint64_t job_steal_count;    /* jobs taken from job stacks, counted by who takes them */
-    uint64_t vain_count;         /* summons that found nothing left */
+    uint64_t stealable_count;    /* looks for stealable work: tells whose turn it is, the ring's or the injector's */
+    uint32_t steal_first;        /* the index of the worker to look at first, once; UINT32_MAX: any */
+    bool is_measured;
+    bool is_searching;        /* counted in crew.idle */
+    uint64_t asked_ticks;     /* when a job stack was last asked for jobs */
+    uint64_t owed_count;      /* wake-ups that were sent or are about to be: parks that somebody else ended */
+    uint64_t search_count;    /* searches begun by itself */
+    uint64_t steal_count;     /* works taken from other rings */
+    uint64_t job_steal_count; /* jobs taken from job stacks, counted by who takes them */
+    uint64_t vain_count;      /* summons that found nothing left */
+    struct random random;
+    /* Everybody's. The first five are set before start. */
+    const struct parker_ops *parker __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));
+    struct crew *crew;   /* NULL: alone */
+    struct watch *watch; /* who looks after it; NULL: nobody */
+    uint32_t crew_index;
+    uint32_t stealable_max;      /* how much stealable work one iteration runs */
+    struct weft_job_stack *jobs; /* atomic: of the fiber that runs here; NULL if it has none. The owner writes it */
     uint64_t wake_count;         /* wake-ups that have arrived, written by the wakers */
     uint64_t summon_count;       /* atomic: of these, those to come and steal; written by who summons */
-    struct weft_job_stack *jobs; /* atomic: of the fiber that runs here; NULL if it has none */
     uint32_t idle_state;         /* atomic: see crew.c */
-    struct watch *watch;         /* who looks after it; NULL: nobody. Set before start */
+    bool is_virtual;             /* its time is not the processor's, so that budgets count works only; set before start */
     struct inbox inbox;
     struct ring ring;
 };
+
+_Static_assert(offsetof(struct worker, parker) % WEFT_CACHE_LINE_BYTES == 0, "the owner's lines are its own");
+_Static_assert(offsetof(struct worker, is_virtual) - offsetof(struct worker, parker) < WEFT_CACHE_LINE_BYTES, "one line is everybody's");
+_Static_assert(offsetof(struct worker, inbox) % WEFT_CACHE_LINE_BYTES == 0, "the posters' lines");
+_Static_assert(offsetof(struct inbox, reserved) - offsetof(struct inbox, head) >= WEFT_CACHE_LINE_BYTES, "what a spin looks at is alone");
+_Static_assert(offsetof(struct worker, ring) % WEFT_CACHE_LINE_BYTES == 0, "the thieves' lines");
 
 /*
  * Make `worker` empty and awake.

@@ -20,6 +20,14 @@
 #include "weft/task.h"
 #include "weft/timer.h"
 
+static int run_work(struct weft_work *unused)
+{
+    (void)unused;
+    return 0;
+}
+
+static struct weft_work work = {NULL, run_work};
+
 static int callback(void *arg)
 {
     (void)arg;
@@ -98,6 +106,7 @@ Test(bad_input, no_loop, .timeout = 5)
     REFUSES(weft_loop_close(NULL));
     REFUSES(weft_loop_call_soon(NULL, callback, NULL, NULL, NULL));
     REFUSES(weft_loop_call_soon_threadsafe(NULL, callback, NULL, NULL, NULL));
+    REFUSES(weft_loop_post(NULL, &work));
     REFUSES(weft_loop_call_later(NULL, 0, callback, NULL, NULL));
     REFUSES(weft_loop_call_at(NULL, 0, callback, NULL, NULL));
     REFUSES(weft_loop_set_exception_handler(NULL, NULL, NULL));
@@ -130,6 +139,8 @@ Test(bad_input, nothing_to_call_or_to_fill, .timeout = 5)
     REFUSES(weft_loop_new_options(NULL, &options, NULL));
     REFUSES(weft_loop_call_soon(loop, NULL, NULL, NULL, NULL));
     REFUSES(weft_loop_call_soon_threadsafe(loop, NULL, NULL, NULL, NULL));
+    REFUSES(weft_loop_post(loop, NULL));
+    REFUSES(weft_loop_post(loop, &(struct weft_work){NULL, NULL}));
     REFUSES(weft_loop_call_later(loop, 0, NULL, NULL, NULL));
     REFUSES(weft_loop_call_at(loop, 0, NULL, NULL, NULL));
     REFUSES(weft_loop_get_counters(loop, NULL));
@@ -151,6 +162,7 @@ Test(bad_input, loop_that_is_closed, .timeout = 5)
     SAYS(WEFT_ECLOSED, weft_loop_stop(loop));
     SAYS(WEFT_ECLOSED, weft_loop_call_soon(loop, callback, NULL, NULL, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_call_soon_threadsafe(loop, callback, NULL, NULL, NULL));
+    SAYS(WEFT_ECLOSED, weft_loop_post(loop, &work));
     SAYS(WEFT_ECLOSED, weft_loop_call_later(loop, 0, callback, NULL, NULL));
     SAYS(WEFT_ECLOSED, weft_loop_call_at(loop, 0, callback, NULL, NULL));
     SAYS(WEFT_ECLOSED, weft_timer_start(&timer, 0));

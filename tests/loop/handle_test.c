@@ -140,6 +140,80 @@ Test(handle, posts_are_bounded_until_the_loop_has_passed_them, .timeout = 5)
     CHECK_EQ(call_count, 2);
 }
 
+static int count_work(struct weft_work *work)
+{
+    (void)work;
+    CHECK_EQ(call_count++, 1); /* between the calls */
+    return 0;
+}
+
+Test(handle, is_not_needed_for_a_work_of_ones_own, .timeout = 5)
+{
+    struct weft_loop *loop = spy_sim_loop();
+    struct weft_work work = {NULL, count_work};
+    CHECK_EQ(weft_loop_set_posts_max(loop, 2), 0);
+    for (int round = 0; round < 3; round++, call_count = 0) {
+        CHECK_EQ(weft_loop_call_soon_threadsafe(loop, count_call, NULL, NULL, NULL), 0);
+        oom_start(1);
+        CHECK_EQ(weft_loop_post(loop, &work), 0);
+        CHECK(!oom_stop());
+        CHECK_EQ(weft_loop_call_soon_threadsafe(loop, count_call, NULL, NULL, NULL), 0); /* the work is not counted */
+        CHECK_EQ(spy_turns(loop, 1), 0);
+        CHECK_EQ(call_count, 3);
+    }
+    spy_drop(loop);
+}
+
+static struct weft_loop *loop_that_closes;
+
+static int let_go(struct weft_work *work)
+{
+    (void)work;
+    CHECK(weft_loop_is_closed(loop_that_closes));
+    call_count++;
+    return 0;
+}
+
+Test(handle, nor_is_a_posted_work_lost_when_its_loop_closes, .timeout = 5)
+{
+    struct weft_work work = {NULL, let_go};
+    loop_that_closes = spy_sim_loop();
+    CHECK_EQ(weft_loop_post(loop_that_closes, &work), 0);
+    CHECK_EQ(weft_loop_close(loop_that_closes), 0);
+    CHECK_EQ(call_count, 1);
+    CHECK_EQ(weft_loop_post(loop_that_closes, &work), WEFT_ECLOSED);
+    weft_loop_unref(loop_that_closes);
+    CHECK_EQ(call_count, 1);
+}
+
+static struct weft_handle *reported;
+
+static int keep_handle(struct weft_loop *loop, const struct weft_exception *exception, void *arg)
+{
+    (void)loop, (void)arg;
+    reported = weft_handle_ref(exception->handle);
+    return 0;
+}
+
+static int fail_at_once(void *arg)
+{
+    (void)arg;
+    return -EIO;
+}
+
+Test(handle, that_is_kept_from_a_report_outlives_its_loop_too, .timeout = 5)
+{
+    struct weft_loop *loop = spy_sim_loop();
+    CHECK_EQ(weft_loop_set_exception_handler(loop, keep_handle, NULL), 0);
+    CHECK_EQ(weft_loop_call_soon(loop, fail_at_once, NULL, NULL, NULL), 0);
+    CHECK_EQ(spy_turns(loop, 1), 0);
+    CHECK_EQ(weft_loop_close(loop), 0);
+    weft_loop_unref(loop);
+    CHECK(reported != NULL);
+    CHECK(!weft_handle_cancel(reported));
+    weft_handle_unref(reported);
+}
+
 Test(handle, is_not_made_for_nothing_or_nobody, .timeout = 5)
 {
     struct weft_loop *loop = spy_sim_loop();

@@ -95,6 +95,8 @@ void model_pause(void);
 
 #define weft_atomic_pause() model_pause()
 
+#define weft_atomic_fetch_line(ptr) ((void)(ptr))
+
 #ifdef __cplusplus
 }
 #endif
