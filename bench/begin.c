@@ -50,12 +50,12 @@ WEFT_JOB(long, lone, long, n)
 /* Fork one that counts, and go on forking as a computation does, so that the loop sees that somebody is hungry. */
 WEFT_JOB(int, give_away, struct sample *, sample)
 {
-    int status = WEFT_FORK(begin, sample);
+    WEFT_FORK(begin, sample);
     while (is_worth_waiting(sample)) {
-        long value = WEFT_FORK(lone, 0);
-        (void)WEFT_JOIN(lone, value);
+        WEFT_FORK(lone, 0);
+        (void)WEFT_JOIN(lone);
     }
-    return WEFT_JOIN(begin, status);
+    return WEFT_JOIN(begin);
 }
 
 static void give_fork(const struct kit *kit, struct sample *sample)

@@ -44,10 +44,9 @@ WEFT_JOB(int, leaves, int, count)
 {
     if (count == 1)
         return work();
-    int left = WEFT_FORK(leaves, count / 2);
+    WEFT_FORK(leaves, count / 2);
     int right = WEFT_CALL(leaves, count - count / 2);
-    left = WEFT_JOIN(leaves, left);
-    return left + right;
+    return WEFT_JOIN(leaves) + right;
 }
 
 static void fork_and_join(const struct kit *kit, int count)

@@ -3,8 +3,8 @@
  *
  * Tasks that end at once: `step` and `fiber` are created, and so pinned to the loop; `spawn_step` and `spawn_fiber` are spawned, so that any
  * loop may take them; each is awaited, by a parent of its kind, before the next one is made, or as many as the name says are made, and then awaited. `batch_256` is
- * what Go's and tokio's tasks are compared with: spawned steps. `typed_job` and `generic_job` are forks that nobody takes, less than a call
- * of the same function being `call`. `job_start` has each job start the next one as it ends, from a callback; `job_start_thread` starts them
+ * what Go's and tokio's tasks are compared with: spawned steps. `typed_job`, `generic_job` (a closure) and `checked_job` (weft_fork()) are forks
+ * that nobody takes; a call of the same function is `call`. `job_start` has each job start the next one as it ends, from a callback; `job_start_thread` starts them
  * from a thread outside of the runtime, and waits. With a second loop, that one has nothing to do but to steal.
  */
 #include <errno.h>
@@ -117,8 +117,8 @@ WEFT_JOB(long, fork_often, int, count)
 {
     long sum = 0;
     for (int i = 0; i < count; i++) {
-        long value = WEFT_FORK(lone, sum);
-        sum = WEFT_JOIN(lone, value);
+        WEFT_FORK(lone, sum);
+        sum = WEFT_JOIN(lone);
     }
     return sum;
 }
@@ -137,7 +137,7 @@ static int lone_generic(void *arg)
     return 0;
 }
 
-static long fork_generic(const struct kit *kit, int count)
+static long fork_checked(const struct kit *kit, int count)
 {
     long sum = 0;
     for (int i = 0; i < count; i++) {
@@ -146,6 +146,35 @@ static long fork_generic(const struct kit *kit, int count)
         kit_must(kit, weft_join(&fork), "a join");
     }
     return sum;
+}
+
+static int lone_closure(struct weft_job_stack *stack, void *arg)
+{
+    (void)stack;
+    return lone_generic(arg);
+}
+
+struct closures {
+    int count;
+    long sum;
+};
+
+static int fork_closures(struct weft_job_stack *stack, void *arg)
+{
+    struct closures *closures = arg;
+    for (int i = 0; i < closures->count; i++) {
+        weft_closure_fork(stack, lone_closure, &closures->sum);
+        (void)weft_closure_join(stack);
+    }
+    return 0;
+}
+
+static long fork_generic(const struct kit *kit, int count)
+{
+    struct closures closures = {count, 0};
+    int result;
+    kit_must(kit, weft_closure_run(fork_closures, &closures, &result), "a run");
+    return closures.sum;
 }
 
 static long call_often(const struct kit *kit, int count)
@@ -259,7 +288,7 @@ int main(int argc, char **argv)
                               fibers = {true, false, BATCH};
     static const struct lives spawn_step = {false, true, 1}, spawn_steps = {false, true, BATCH};
     static const struct lives spawn_fiber = {true, true, 1}, spawn_fibers = {true, true, BATCH};
-    static const struct forks call = {call_often}, typed = {fork_typed}, generic = {fork_generic};
+    static const struct forks call = {call_often}, typed = {fork_typed}, generic = {fork_generic}, checked = {fork_checked};
     static const struct kit_case cases[] = {
         {"spawn_join", "step", run_lives, &step, 0},
         {"spawn_join", "fiber", run_lives, &fiber, 0},
@@ -272,6 +301,7 @@ int main(int argc, char **argv)
         {"spawn_join", "call", run_forks, &call, 1},
         {"spawn_join", "typed_job", run_forks, &typed, 0},
         {"spawn_join", "generic_job", run_forks, &generic, 0},
+        {"spawn_join", "checked_job", run_forks, &checked, 0},
         {"spawn_join", "job_start", run_job_start, NULL, 0},
         {"spawn_join", "job_start_thread", run_job_start_thread, NULL, 0},
     };

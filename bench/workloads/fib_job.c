@@ -8,9 +8,9 @@ WEFT_JOB(long, fib, int, n)
 {
     if (n < 2)
         return n;
-    long left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     long right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    long left = WEFT_JOIN(fib);
     return left + right;
 }
 

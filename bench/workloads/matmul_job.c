@@ -13,10 +13,10 @@ WEFT_JOB(int, multiply, struct matmul, part)
     }
     for (int inner = 0; inner < 2; inner++) {
         for (int i = 0; i < 3; i++)
-            (void)WEFT_FORK(multiply, matmul_quarter(&part, i / 2, i % 2, inner));
+            WEFT_FORK(multiply, matmul_quarter(&part, i / 2, i % 2, inner));
         (void)WEFT_CALL(multiply, matmul_quarter(&part, 1, 1, inner));
         for (int i = 0; i < 3; i++)
-            (void)WEFT_JOIN(multiply, 0);
+            (void)WEFT_JOIN(multiply);
     }
     return 0;
 }

@@ -13,10 +13,9 @@ WEFT_JOB(uint64_t, sum_up, struct range, range)
     uint32_t half = range.count / 2;
     if (range.count <= GRAIN)
         return parallel_for_sum(range);
-    uint64_t upper = WEFT_FORK(sum_up, ((struct range){range.first + half, range.count - half}));
+    WEFT_FORK(sum_up, ((struct range){range.first + half, range.count - half}));
     uint64_t lower = WEFT_CALL(sum_up, ((struct range){range.first, half}));
-    upper = WEFT_JOIN(sum_up, upper);
-    return lower + upper;
+    return WEFT_JOIN(sum_up) + lower;
 }
 
 int parallel_for_job_run(int size, uint64_t *result_out)

@@ -5,10 +5,6 @@
 #include "bench/workloads/queens.h"
 #include "weft/job.h"
 
-/*
- * Forks in a loop need no array for their values: a fork that had to run at once gives its result and its join gives back what it is
- * handed; any other gives 0 and its join the result. So each job is counted once.
- */
 WEFT_JOB(uint64_t, place, struct queens, board)
 {
     uint64_t ways = 0;
@@ -19,11 +15,11 @@ WEFT_JOB(uint64_t, place, struct queens, board)
         if (queens_are_safe(&board, column)) {
             struct queens next = board;
             next.column[next.count++] = (signed char)column;
-            ways += WEFT_FORK(place, next);
+            WEFT_FORK(place, next);
             forks++;
         }
     for (; forks > 0; forks--)
-        ways += WEFT_JOIN(place, 0);
+        ways += WEFT_JOIN(place);
     return ways;
 }
 

@@ -17,17 +17,16 @@ static inline struct leaves part_of(struct leaves leaves, int index)
     return (struct leaves){leaves.first + (uint64_t)index * (uint64_t)count, count};
 }
 
-/* A fork's value and its join's add up to the job's result: see queens_job.c. */
 WEFT_JOB(uint64_t, add_up, struct leaves, leaves)
 {
     uint64_t sum = 0;
     if (leaves.count == 1)
         return leaves.first;
     for (int i = 0; i < CHILDREN - 1; i++)
-        sum += WEFT_FORK(add_up, part_of(leaves, i));
+        WEFT_FORK(add_up, part_of(leaves, i));
     sum += WEFT_CALL(add_up, part_of(leaves, CHILDREN - 1));
     for (int i = 0; i < CHILDREN - 1; i++)
-        sum += WEFT_JOIN(add_up, 0);
+        sum += WEFT_JOIN(add_up);
     return sum;
 }
 

@@ -16,7 +16,6 @@ static inline struct subtree child_of(const struct subtree *parent, int index)
     return (struct subtree){parent->tree, uts_child(&parent->node, index)};
 }
 
-/* A fork's value and its join's add up to the job's result: see queens_job.c. */
 WEFT_JOB(uint64_t, walk, struct subtree, subtree)
 {
     uint64_t nodes = 1;
@@ -24,10 +23,10 @@ WEFT_JOB(uint64_t, walk, struct subtree, subtree)
     if (count == 0)
         return nodes;
     for (int i = 0; i < count - 1; i++)
-        nodes += WEFT_FORK(walk, child_of(&subtree, i));
+        WEFT_FORK(walk, child_of(&subtree, i));
     nodes += WEFT_CALL(walk, child_of(&subtree, count - 1));
     for (int i = 0; i < count - 1; i++)
-        nodes += WEFT_JOIN(walk, 0);
+        nodes += WEFT_JOIN(walk);
     return nodes;
 }
 

@@ -5,10 +5,9 @@
  *     {
  *         if (n < 2)
  *             return n;
- *         long left = WEFT_FORK(fib, n - 1);
+ *         WEFT_FORK(fib, n - 1);
  *         long right = WEFT_CALL(fib, n - 2);
- *         left = WEFT_JOIN(fib, left);
- *         return left + right;
+ *         return WEFT_JOIN(fib) + right;
  *     }
  *
  *     static int compute(void *arg, void **result_out)
@@ -19,7 +18,10 @@
  *
  *     weft_job_start(loop, compute, &result, &task);
  *
- * The forks of a fiber, of typed jobs and of any function, are joined newest first. A job that nobody stole is called by its join, as a
+ * Jobs are typed, as this one, or closures: a function and a pointer into the caller's frame, with weft_closure_fork(), or with weft_fork()
+ * where no job stack is at hand and mistakes shall be told.
+ *
+ * The forks of a fiber, of whatever kind, are joined newest first. A job that nobody stole is called by its join, as a
  * function. A stolen one runs as a child task of the task that forked it, in a fiber of its own with the largest stack, on the loop that
  * stole it, in the context that was current when it was offered. Jobs may await, sleep, and use streams; until they are joined their
  * arguments, and what these point to, must stay.
@@ -29,7 +31,8 @@
  * A cancellation that is due at a join, or comes while it waits, reaches the stolen job too; the join waits for it all the same, and the
  * task is told at its next await. One that another await has delivered is the task's own to pass on.
  *
- * When a stack of jobs is full a fork runs its job at once. Nothing here aborts.
+ * When a stack of jobs is full a fork runs its job at once, and what that returned is kept for the join in memory of its own. Nothing
+ * here aborts.
  */
 #ifndef WEFT_JOB_H
 #define WEFT_JOB_H
@@ -105,57 +108,49 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 
 /*
  * Define the job `name`, a function from one argument to one result, both of up to WEFT_JOB_ARGUMENT_BYTES; more arguments go into a
- * struct. The body follows. It is `static`. Each fork of a body is joined before the body returns; under NDEBUG nobody looks, and what
- * follows is undefined.
+ * struct. The body follows. It is `static`. Each fork of a body is joined before the body returns, and one by weft_fork() before the body
+ * forks, joins or calls a job; under NDEBUG nobody looks, and what follows is undefined.
  */
 #define WEFT_JOB(R, name, A, arg)                                                                                                          \
-    static R name##_job(struct weft_job_stack *weft_stack_, A arg);                                                                        \
+    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg);                                            \
     WEFT_JOB_ASSERT(sizeof(A) <= WEFT_JOB_ARGUMENT_BYTES && sizeof(R) <= WEFT_JOB_ARGUMENT_BYTES, "argument or result is too large");      \
+    WEFT_JOB_INLINE R name##_call(struct weft_job_stack *stack, struct weft_job *top, A in)                                                \
+    {                                                                                                                                      \
+        R out = name##_job(stack, top, in);                                                                                                \
+        assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
+        return out;                                                                                                                        \
+    }                                                                                                                                      \
     WEFT_JOB_INLINE void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                 \
     {                                                                                                                                      \
         A in;                                                                                                                              \
         memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
-        struct weft_job *top = stack->top;                                                                                                 \
-        R out = name##_job(stack, in);                                                                                                     \
-        assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
-        (void)top;                                                                                                                         \
+        R out = name##_call(stack, stack->top, in);                                                                                        \
         memcpy(job->argument, (const void *)&out, sizeof(out));                                                                            \
     }                                                                                                                                      \
-    WEFT_JOB_INLINE R name##_fork(struct weft_job_stack *stack, A in)                                                                      \
+    WEFT_JOB_INLINE void name##_fork(struct weft_job_stack *stack, struct weft_job **top, A in)                                            \
     {                                                                                                                                      \
-        struct weft_job *job = stack->top;                                                                                                 \
-        R none;                                                                                                                            \
+        struct weft_job *job = *top;                                                                                                       \
+        assert(stack->top == job && "WEFT_JOB(" #name "): a function that weft_fork() forked in a body is not joined");                    \
         job->run = name##_stolen;                                                                                                          \
         memcpy(job->argument, (const void *)&in, sizeof(in));                                                                              \
-        stack->top = job + 1;                                                                                                              \
-        if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0) && !weft_job_forked(stack, job)) {                         \
-            none = name##_job(stack, in);                                                                                                  \
-            assert(stack->top == job && WEFT_JOB_UNJOINED(name));                                                                          \
-            weft_job_ran_inline(stack);                                                                                                    \
-            return none;                                                                                                                   \
+        stack->top = *top = job + 1;                                                                                                       \
+        if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))                                                           \
+            *top = weft_job_forked(stack);                                                                                                 \
+    }                                                                                                                                      \
+    WEFT_JOB_INLINE R name##_join(struct weft_job_stack *stack, struct weft_job **top)                                                     \
+    {                                                                                                                                      \
+        struct weft_job *job = *top - 1;                                                                                                   \
+        if (__builtin_expect(job < stack->split, 0)) {                                                                                     \
+            R late;                                                                                                                        \
+            memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                                     \
+            *top = stack->top;                                                                                                             \
+            return late;                                                                                                                   \
         }                                                                                                                                  \
-        memset((void *)&none, 0, sizeof(none));                                                                                            \
-        return none;                                                                                                                       \
-    }                                                                                                                                      \
-    static __attribute__((noinline, unused)) R name##_join_slowly(struct weft_job_stack *stack, R value)                                   \
-    {                                                                                                                                      \
-        struct weft_job *job = weft_job_join(stack);                                                                                       \
-        if (job != NULL)                                                                                                                   \
-            memcpy((void *)&value, job->argument, sizeof(value));                                                                          \
-        return value;                                                                                                                      \
-    }                                                                                                                                      \
-    WEFT_JOB_INLINE R name##_join(struct weft_job_stack *stack, R value)                                                                   \
-    {                                                                                                                                      \
-        struct weft_job *job = stack->top - 1;                                                                                             \
-        if (__builtin_expect(job < stack->split, 0))                                                                                       \
-            return name##_join_slowly(stack, value);                                                                                       \
         assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
         A in;                                                                                                                              \
         memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
-        stack->top = job;                                                                                                                  \
-        R out = name##_job(stack, in);                                                                                                     \
-        assert(stack->top == job && WEFT_JOB_UNJOINED(name));                                                                              \
-        return out;                                                                                                                        \
+        stack->top = *top = job;                                                                                                           \
+        return name##_call(stack, job, in);                                                                                                \
     }                                                                                                                                      \
     WEFT_JOB_INLINE int name##_run(A in, R *result_out)                                                                                    \
     {                                                                                                                                      \
@@ -163,13 +158,17 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         int status = result_out == NULL ? -EINVAL : weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                          \
         if (status < 0)                                                                                                                    \
             return status;                                                                                                                 \
-        struct weft_job *top = stack->top;                                                                                                 \
-        *result_out = name##_job(stack, in);                                                                                               \
-        assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
-        (void)top;                                                                                                                         \
+        int outer = stack->status;                                                                                                         \
+        stack->status = 0;                                                                                                                 \
+        R out = name##_call(stack, stack->top, in);                                                                                        \
+        status = stack->status;                                                                                                            \
+        stack->status = outer;                                                                                                             \
+        if (status >= 0)                                                                                                                   \
+            *result_out = out;                                                                                                             \
         return status;                                                                                                                     \
     }                                                                                                                                      \
-    static R name##_job(__attribute__((unused)) struct weft_job_stack *weft_stack_, A arg)
+    static R name##_job(__attribute__((unused)) struct weft_job_stack *weft_stack_, __attribute__((unused)) struct weft_job *weft_top_,    \
+                        A arg)
 
 /* What an assertion of the macros above says. */
 #define WEFT_JOB_UNJOINED(name) "WEFT_JOB(" #name "): its body returned with forks that were not joined"
@@ -179,18 +178,17 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
  *
  * thread:  a fiber, in a job's body
  * memory:  argument is copied; what it points to stays borrowed until the join
- * returns: what WEFT_JOIN() is given; it is the result only if the job had to run at once
  */
-#define WEFT_FORK(name, argument) name##_fork(weft_stack_, (argument))
+#define WEFT_FORK(name, argument) name##_fork(weft_stack_, &weft_top_, (argument))
 
 /*
- * Wait until the newest fork, which was of `name` and gave `value`, has run, or run it. A second join of a fork, or one out of order, is
- * an error of the program: an assertion finds most of them, and under NDEBUG it is undefined.
+ * Wait until the newest fork, which was of `name`, has run, or run it. A second join of a fork, or one out of order, is an error of the
+ * program: an assertion finds most of them, and under NDEBUG it is undefined.
  *
  * thread:  a fiber, in the job's body that forked it
- * returns: its result
+ * returns: its result; zeroes if that was lost, of which WEFT_RUN() tells
  */
-#define WEFT_JOIN(name, value) name##_join(weft_stack_, (value))
+#define WEFT_JOIN(name) name##_join(weft_stack_, &weft_top_)
 
 /*
  * Call the job `name` as a function.
@@ -198,10 +196,11 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
  * thread:  a fiber, in a job's body
  * returns: its result
  */
-#define WEFT_CALL(name, argument) name##_job(weft_stack_, (argument))
+#define WEFT_CALL(name, argument) name##_call(weft_stack_, weft_top_, (argument))
 
 /*
- * Run the job `name` and put its result in *result_out.
+ * Run the job `name` and put its result in *result_out. -ENOMEM may also come at the end: a stack of jobs was full, there was no memory
+ * for what a job returned that was run at its fork, and its join has given zeroes.
  *
  * thread:  a fiber, in a job's body or in any other function
  * returns: 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL; WEFT_EPROTOCOL for another layout
@@ -220,27 +219,90 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
 
 /*
- * `job` was pushed, and somebody asked for attention or the stack is full.
+ * A job was pushed, and somebody asked for attention or the stack is full. Then the job is run here and now.
  *
  * thread:  the fiber of `stack`
- * returns: false if the stack is full: `job` is popped again, and the caller runs it and calls weft_job_ran_inline(); false for a NULL
+ * returns: the top of the stack; NULL for NULL
  */
-bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job);
+struct weft_job *weft_job_forked(struct weft_job_stack *stack);
 
 /*
- * A fork was run at once: its join must know. NULL is ignored.
+ * Pop the newest fork, which is not private: take it back and run it, or wait for its thief; or it was run at its fork.
  *
  * thread:  the fiber of `stack`
+ * memory:  borrowed until the next fork
+ * returns: its result; NULL for NULL
  */
-void weft_job_ran_inline(struct weft_job_stack *stack);
+const void *weft_job_join(struct weft_job_stack *stack);
+
+/* ---- closures: any function, where the job stack is at hand -------------------------------------------------------------------------- */
 
 /*
- * Pop the newest fork, which is not private: take it back and run it, or wait for its thief.
+ * A job of any kind, which is told the job stack of the fiber that runs it: its own forks go there.
  *
- * thread:  the fiber of `stack`
- * returns: the slot with the result; NULL if the fork was run at once; NULL for NULL
+ * thread:  any loop
+ * returns: what the join returns
  */
-struct weft_job *weft_job_join(struct weft_job_stack *stack);
+typedef int weft_closure_fn(struct weft_job_stack *stack, void *arg);
+
+/*
+ * Run `fn(stack, arg)` here, in a fiber, so that it may fork, and put what it returns in *result_out. -ENOMEM may also come at the end, as
+ * in WEFT_RUN().
+ *
+ * thread:  a fiber
+ * returns: 0; WEFT_ENOFIBER; -ENOMEM; -EINVAL
+ */
+int weft_closure_run(weft_closure_fn *fn, void *arg, int *result_out);
+
+/* For the calls below: what lies in the slot. */
+struct weft_closure {
+    weft_closure_fn *fn;
+    void *arg;
+};
+
+/* Run a closure that was stolen, or whose stack was full. thread: any loop */
+void weft_closure_stolen(struct weft_job_stack *stack, struct weft_job *job);
+
+/*
+ * Fork `fn(stack, arg)`. In the body of a typed job it is joined before that forks, joins or calls a job.
+ *
+ * thread:  the fiber of `stack`, in a closure, with the stack that this was given
+ * memory:  arg stays borrowed until the join
+ */
+static inline void weft_closure_fork(struct weft_job_stack *stack, weft_closure_fn *fn, void *arg)
+{
+    struct weft_job *job = stack->top;
+    struct weft_closure closure = {fn, arg};
+    job->run = weft_closure_stolen;
+    memcpy(job->argument, &closure, sizeof(closure));
+    stack->top = job + 1;
+    if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))
+        (void)weft_job_forked(stack);
+}
+
+/*
+ * Wait until the newest fork has run, which is a closure's, or run it. A second join of a fork, or one out of order, is an error of the
+ * program: an assertion finds most of them, and under NDEBUG it is undefined.
+ *
+ * thread:  the fiber of `stack`, in the closure that forked it
+ * returns: what its function returned; 0 if that was lost, of which weft_closure_run() tells
+ */
+static inline int weft_closure_join(struct weft_job_stack *stack)
+{
+    struct weft_job *job = stack->top - 1;
+    struct weft_closure closure;
+    if (__builtin_expect(job < stack->split, 0)) {
+        int late;
+        memcpy(&late, weft_job_join(stack), sizeof(late));
+        return late;
+    }
+    assert(job->run == weft_closure_stolen && "weft_closure_join(): the newest fork is a job's, or was joined before");
+    memcpy(&closure, job->argument, sizeof(closure));
+    stack->top = job;
+    int result = closure.fn(stack, closure.arg);
+    assert(stack->top == job && "a closure returned with forks that were not joined");
+    return result;
+}
 
 #ifdef __cplusplus
 }

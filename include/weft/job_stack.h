@@ -31,7 +31,7 @@ extern "C" {
 struct weft_job;
 struct weft_job_stack;
 
-#define WEFT_JOB_LAYOUT         1u
+#define WEFT_JOB_LAYOUT         2u
 #define WEFT_JOB_ARGUMENT_BYTES 40
 
 /*
@@ -51,13 +51,14 @@ struct weft_job {
 
 struct weft_job_stack {
     /* The owner's. */
-    struct weft_job *top;   /* the next free slot */
+    struct weft_job *top;   /* the next free slot; a job's body has it in a register too, and writes it here for whatever it calls */
     struct weft_job *split; /* from here on joins are fast, and jobs private; above everything while forks run inline */
     struct weft_job *slots;
     struct weft_job *end;  /* slots + capacity: the scratch slot, where a fork finds that the stack is full */
     uint32_t inline_count; /* forks that were run at once and wait for their join */
     uint32_t layout;       /* WEFT_JOB_LAYOUT */
-    void *owner[3];        /* the library's */
+    int status;            /* -ENOMEM: a result was lost */
+    void *owner[2];        /* the library's */
     /* Everybody's. */
     struct weft_job *limit __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic: NULL: come and see who wants what */
     uint64_t shares;                                                        /* atomic: split << 32 | tail, counted from slots */

@@ -268,6 +268,8 @@ static void join_stolen(struct fiber_jobs *jobs)
         await_child(jobs, child);
     if (!weft_future_done(&child->future))
         child_end(child);
+    if (job->run == NULL)
+        jobs->stack.status = -ENOMEM;
     weft_task_unref(child);
     job_stack_pop_stolen(&jobs->stack);
 }
@@ -342,52 +344,7 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out)
     return status;
 }
 
-bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
-{
-    if (stack == NULL || job == NULL)
-        return false;
-    bool is_full = job == stack->end;
-    if (is_full)
-        stack->top = job;
-    struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
-    if (limit == NULL)
-        jobs_attend(jobs_of(stack));
-    else if (limit != stack->end)
-        jobs_pass(jobs_of(stack), true);
-    return !is_full;
-}
-
-void weft_job_ran_inline(struct weft_job_stack *stack)
-{
-    if (stack != NULL)
-        job_stack_add_inline(stack);
-}
-
-struct weft_job *weft_job_join(struct weft_job_stack *stack)
-{
-    if (stack == NULL)
-        return NULL;
-    struct fiber_jobs *jobs = jobs_of(stack);
-    assert((fiber_current() == NULL || fiber_current() == jobs->fiber) && "a join by another fiber than the one that forked");
-    if (job_stack_join_inline(stack))
-        return NULL;
-    assert(job_stack_count(stack) > 0 && "a join without a fork");
-    struct weft_job *job = stack->top - 1;
-    if (job < stack->split && job_stack_private_count(stack) > 0)
-        jobs_pass(jobs, true);
-    if (!take_back(stack)) {
-        join_stolen(jobs);
-        return job;
-    }
-    stack->top = job;
-    job->run(stack, job);
-    return job;
-}
-
-/* ---- any function ------------------------------------------------------------------------------------------------------------------- */
-
-enum { FORK_OPEN = 0x666f726b };
-
+/* A job of any function: what it returns is in the frame that forked it. */
 static void run_any(struct weft_job_stack *stack, struct weft_job *job)
 {
     struct weft_fork *fork;
@@ -397,6 +354,61 @@ static void run_any(struct weft_job_stack *stack, struct weft_job *job)
     assert(stack->top == top && "the function given to weft_fork() returned before it had joined its own forks");
     (void)top;
 }
+
+/* The stack is full: run the newest job, which lies in the scratch slot, and keep what it returns for its join. */
+static void run_at_fork(struct fiber_jobs *jobs)
+{
+    struct weft_job_stack *stack = &jobs->stack;
+    struct weft_job job = *--stack->top; /* its own forks use the scratch slot too */
+    job.run(stack, &job);
+    if (job.run != run_any && jobs_keep_result(jobs, stack->inline_count, job.argument) < 0)
+        stack->status = -ENOMEM;
+    job_stack_add_inline(stack);
+}
+
+struct weft_job *weft_job_forked(struct weft_job_stack *stack)
+{
+    if (stack == NULL)
+        return NULL;
+    struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
+    bool is_full = stack->top > stack->end;
+    if (is_full)
+        stack->top--; /* what is in the scratch slot is not offered */
+    if (limit == NULL)
+        jobs_attend(jobs_of(stack));
+    else if (limit != stack->end)
+        jobs_pass(jobs_of(stack), true);
+    if (is_full) {
+        stack->top++;
+        run_at_fork(jobs_of(stack));
+    }
+    return stack->top;
+}
+
+const void *weft_job_join(struct weft_job_stack *stack)
+{
+    if (stack == NULL)
+        return NULL;
+    struct fiber_jobs *jobs = jobs_of(stack);
+    assert((fiber_current() == NULL || fiber_current() == jobs->fiber) && "a join by another fiber than the one that forked");
+    if (job_stack_join_inline(stack))
+        return jobs_result(jobs, stack->inline_count);
+    assert(job_stack_count(stack) > 0 && "a join without a fork");
+    struct weft_job *job = stack->top - 1;
+    if (job < stack->split && job_stack_private_count(stack) > 0)
+        jobs_pass(jobs, true);
+    if (!take_back(stack)) {
+        join_stolen(jobs);
+        return job->argument;
+    }
+    stack->top = job;
+    job->run(stack, job);
+    return job->argument;
+}
+
+/* ---- any function ------------------------------------------------------------------------------------------------------------------- */
+
+enum { FORK_OPEN = 0x666f726b };
 
 int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)
 {
@@ -412,9 +424,7 @@ int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)
     job->run = run_any;
     memcpy(job->argument, &fork, sizeof(fork));
     stack->top = job + 1;
-    if (job >= weft_atomic_load_relaxed(&stack->limit) && !weft_job_forked(stack, job)) {
-        fork->status = fn(arg);
-        weft_job_ran_inline(stack);
+    if (job >= weft_atomic_load_relaxed(&stack->limit) && weft_job_forked(stack) == job) { /* it has run */
         fork->job = NULL;
         fork->arg = (void *)(uintptr_t)stack->inline_count; /* its place among those */
     }
@@ -451,6 +461,39 @@ int weft_join(struct weft_fork *fork)
     (void)weft_job_join(fork->stack);
     return fork->status;
 }
+
+/* ---- closures ------------------------------------------------------------------------------------------------------------------------ */
+
+void weft_closure_stolen(struct weft_job_stack *stack, struct weft_job *job)
+{
+    struct weft_closure closure;
+    if (stack == NULL || job == NULL)
+        return;
+    memcpy(&closure, job->argument, sizeof(closure));
+    int result = closure.fn(stack, closure.arg);
+    memcpy(job->argument, &result, sizeof(result));
+}
+
+int weft_closure_run(weft_closure_fn *fn, void *arg, int *result_out)
+{
+    struct weft_job_stack *stack;
+    int status = fn == NULL || result_out == NULL ? -EINVAL : weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);
+    if (status < 0)
+        return status;
+    int outer = stack->status;
+    stack->status = 0;
+    struct weft_job *top = stack->top;
+    int result = fn(stack, arg);
+    assert(stack->top == top && "a closure returned with forks that were not joined");
+    (void)top;
+    status = stack->status;
+    stack->status = outer;
+    if (status >= 0)
+        *result_out = result;
+    return status;
+}
+
+/* ---- where no fiber runs ------------------------------------------------------------------------------------------------------------- */
 
 int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct weft_task **task_out)
 {

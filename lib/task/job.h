@@ -21,12 +21,19 @@ struct crew_ops;
 struct fiber;
 struct job_room;
 
+/* What a job has returned that was run at its fork. */
+struct job_result {
+    unsigned char bytes[WEFT_JOB_ARGUMENT_BYTES];
+};
+
 struct fiber_jobs {
     struct weft_job_stack stack; /* first */
     struct fiber *fiber;
-    struct weft_task *task;    /* of the fiber: the parent of those who run what is stolen */
-    struct weft_job *stolen;   /* what the fiber was made to run; NULL if it is no thief's */
-    uint64_t shown_ticks;      /* when the fiber last went on */
+    struct weft_task *task;     /* of the fiber: the parent of those who run what is stolen */
+    struct weft_job *stolen;    /* what the fiber was made to run; NULL if it is no thief's */
+    uint64_t shown_ticks;       /* when the fiber last went on */
+    struct job_result *results; /* of forks that ran at once, the oldest first; zeroes where one was lost */
+    uint32_t result_capacity;
     uint32_t slow_count;       /* forks that came to the slow path, where the clock is not looked at each time */
     uint64_t looked_ticks;     /* when it last looked at the clock */
     uint64_t tuned_ticks;      /* when `reach` was last changed, or found good */
@@ -62,6 +69,17 @@ int jobs_borrow(struct weft_loop *loop, struct fiber_jobs **jobs_out);
 
 /* Let go a reference; with the last one it goes back. Allocates nothing. thread: any */
 void jobs_unref(struct fiber_jobs *jobs);
+
+/*
+ * Keep `result`, of the job that is run at its fork while `index` others wait for their joins.
+ *
+ * thread:  the fiber's
+ * returns: 0; -ENOMEM: it is lost
+ */
+int jobs_keep_result(struct fiber_jobs *jobs, uint32_t index, const void *result);
+
+/* What was kept under `index`, borrowed until the next is; zeroes if it was lost. thread: the fiber's */
+const void *jobs_result(const struct fiber_jobs *jobs, uint32_t index);
 
 /* How many job stacks are in use, for conservation checks. thread: any */
 uint64_t jobs_live_count(void);

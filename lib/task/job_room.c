@@ -6,6 +6,7 @@
  * while its loop lives, or it is out.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "lib/task/job.h"
@@ -17,7 +18,10 @@
 #define JOBS_CAPACITY 4096
 #endif
 
-enum { JOBS_REACH = 1 };
+enum {
+    JOBS_REACH = 1,
+    RESULTS_LEAST = 64,
+};
 
 #define SLOTS_BYTES ((JOBS_CAPACITY + 1) * sizeof(struct weft_job))
 
@@ -115,12 +119,38 @@ int jobs_borrow(struct weft_loop *loop, struct fiber_jobs **jobs_out)
     jobs->stolen = NULL;
     jobs->slow_count = 0;
     jobs->is_joining = false;
+    jobs->stack.status = 0;
     weft_atomic_store_relaxed(&jobs->refs, 1);
     (void)weft_atomic_add_relaxed(&room->refs, 1);
     (void)weft_atomic_add_relaxed(&live_count, 1);
     *jobs_out = jobs;
     return 0;
 }
+
+/* ---- what was run at its fork ------------------------------------------------------------------------------------------------------ */
+
+int jobs_keep_result(struct fiber_jobs *jobs, uint32_t index, const void *result)
+{
+    if (index >= jobs->result_capacity) {
+        uint32_t capacity = index < RESULTS_LEAST ? RESULTS_LEAST : 2 * index;
+        void *results = weft_realloc(jobs->results, capacity * sizeof(*jobs->results));
+        if (results == NULL)
+            return -ENOMEM;
+        jobs->results = results;
+        memset(jobs->results + jobs->result_capacity, 0, (capacity - jobs->result_capacity) * sizeof(*jobs->results));
+        jobs->result_capacity = capacity;
+    }
+    jobs->results[index] = *(const struct job_result *)result;
+    return 0;
+}
+
+const void *jobs_result(const struct fiber_jobs *jobs, uint32_t index)
+{
+    static const struct job_result lost;
+    return index < jobs->result_capacity ? &jobs->results[index] : &lost;
+}
+
+/* ---- and back ---------------------------------------------------------------------------------------------------------------------- */
 
 static void room_return(struct job_room *room, struct fiber_jobs *jobs)
 {
@@ -137,6 +167,9 @@ void jobs_unref(struct fiber_jobs *jobs)
     if (weft_atomic_sub_acq_rel(&jobs->refs, 1) != 1)
         return;
     struct job_room *room = jobs->room;
+    weft_free(jobs->results);
+    jobs->results = NULL;
+    jobs->result_capacity = 0;
     (void)weft_atomic_sub_relaxed(&live_count, 1);
     const struct weft_loop *loop = weft_atomic_load_relaxed(&room->loop); /* only its own thread takes it away */
     if (loop != NULL && loop_is_here(loop)) {

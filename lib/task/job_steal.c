@@ -17,6 +17,8 @@ static int child_main(void *arg, void **result_out)
     (void)result_out;
     if (jobs->stolen != NULL) /* else somebody was quicker, and the child is dropped */
         jobs->stolen->run(&jobs->stack, jobs->stolen);
+    if (jobs->stack.status < 0)
+        jobs->stolen->run = NULL; /* which tells who joins it that a result was lost */
     return 0;
 }
 

@@ -340,20 +340,30 @@ Test(bad_input_job, gives_no_stack_to_another_layout, .timeout = 5)
     run(ask_for_no_stack);
 }
 
+static int doubled(struct weft_job_stack *stack, void *arg)
+{
+    (void)stack;
+    return *(int *)arg * 2;
+}
+
 static int use_no_stack(void *arg, void **result_out)
 {
     struct weft_fork fork;
     struct weft_job job;
     struct weft_job_stack *stack;
     int number = 4;
+    int result = 7;
     (void)arg;
     (void)result_out;
     CHECK_EQ(weft_fork(&fork, twice, &number), 0);
     CHECK_EQ(weft_job_stack_here(WEFT_JOB_LAYOUT, &stack), 0);
-    DENIES(weft_job_forked(NULL, &job));
-    DENIES(weft_job_forked(stack, NULL));
+    DENIES(weft_job_forked(NULL));
     DENIES(weft_job_join(NULL));
-    IGNORES(weft_job_ran_inline(NULL));
+    IGNORES(weft_closure_stolen(NULL, &job));
+    IGNORES(weft_closure_stolen(stack, NULL));
+    CHECK_EQ(weft_closure_run(NULL, &number, &result), -EINVAL);
+    CHECK_EQ(weft_closure_run(doubled, &number, NULL), -EINVAL);
+    CHECK_EQ(result, 7);
     CHECK_EQ(weft_join(&fork), 8); /* the fiber's own stack is as it was */
     return 0;
 }
@@ -362,4 +372,6 @@ Test(bad_input_job, does_nothing_to_no_stack, .timeout = 5)
 {
     run(use_no_stack);
     DENIES(weft_job_join(NULL)); /* nor without a fiber */
+    int number = 4, result;
+    CHECK_EQ(weft_closure_run(doubled, &number, &result), WEFT_ENOFIBER);
 }

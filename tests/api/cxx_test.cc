@@ -68,9 +68,9 @@ WEFT_JOB(long, sum, range, all)
     if (all.to - all.from == 1)
         return *all.from;
     const int *middle = all.from + (all.to - all.from) / 2;
-    long left = WEFT_FORK(sum, (range{all.from, middle}));
+    WEFT_FORK(sum, (range{all.from, middle}));
     long right = WEFT_CALL(sum, (range{middle, all.to}));
-    left = WEFT_JOIN(sum, left);
+    long left = WEFT_JOIN(sum);
     return left + right;
 }
 

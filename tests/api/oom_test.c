@@ -262,9 +262,9 @@ WEFT_JOB(int, count_leaves, int, depth)
 {
     if (depth == 0)
         return 1;
-    int left = WEFT_FORK(count_leaves, depth - 1);
+    WEFT_FORK(count_leaves, depth - 1);
     int right = WEFT_CALL(count_leaves, depth - 1);
-    return WEFT_JOIN(count_leaves, left) + right;
+    return WEFT_JOIN(count_leaves) + right;
 }
 
 static int run_typed(void *arg, void **result_out)
@@ -284,6 +284,36 @@ static int run_typed(void *arg, void **result_out)
 static int run_typed_in_fiber(struct scene *scene)
 {
     return run_job(scene, run_typed);
+}
+
+/* More forks than a job stack holds. What runs at its fork returns a number, for which memory is needed. */
+WEFT_JOB(int, count_wide, int, width)
+{
+    int sum = 1;
+    for (int i = 0; i < width; i++)
+        WEFT_FORK(count_wide, 0);
+    for (int i = 0; i < width; i++)
+        sum += WEFT_JOIN(count_wide);
+    return sum;
+}
+
+static int run_wide(void *arg, void **result_out)
+{
+    int sum = 7;
+    (void)arg;
+    (void)result_out;
+    int status = WEFT_RUN(count_wide, 5000, &sum);
+    if (status < 0) {
+        CHECK_EQ(sum, 7);
+        CHECK_EQ(WEFT_RUN(count_wide, 5000, &sum), 0);
+    }
+    CHECK_EQ(sum, 5001);
+    return status;
+}
+
+static int run_wide_in_fiber(struct scene *scene)
+{
+    return run_job(scene, run_wide);
 }
 
 static int factory(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, void *arg,
@@ -440,6 +470,7 @@ static const struct row rows[] = {
     ROW(job_start, 0),
     ROW(fork_in_fiber, 0),
     ROW(run_typed_in_fiber, 0),
+    ROW(run_wide_in_fiber, 0),
     ROW(set_task_factory, 0),
     ROW(set_name, NEEDS_FUTURES),
     ROW(all_tasks, NEEDS_FUTURES),

@@ -48,9 +48,9 @@ WEFT_JOB(long, fib, int, n)
 {
     if (n < 2)
         return n;
-    long left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     long right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    long left = WEFT_JOIN(fib);
     return left + right;
 }
 
@@ -485,9 +485,9 @@ WEFT_JOB(int, grow, struct node, node)
         return 1;
     }
     struct node below = {node.tree, node.depth - 1};
-    int left = WEFT_FORK(grow, below);
+    WEFT_FORK(grow, below);
     int right = WEFT_CALL(grow, below);
-    left = WEFT_JOIN(grow, left);
+    int left = WEFT_JOIN(grow);
     look_where(node.tree->all, node.tree);
     return left + right;
 }

@@ -48,9 +48,9 @@ WEFT_JOB(long, fib, int, n)
 {
     if (n < 2)
         return n;
-    long left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     long right = WEFT_CALL(fib, n - 2);
-    return WEFT_JOIN(fib, left) + right;
+    return WEFT_JOIN(fib) + right;
 }
 
 /* Something of everything: timers, jobs, the executor, a connection to oneself. */

@@ -345,9 +345,9 @@ WEFT_JOB(int, forks, int, n)
 {
     if (n < 2)
         return n;
-    int left = WEFT_FORK(forks, n - 1);
+    WEFT_FORK(forks, n - 1);
     int right = WEFT_CALL(forks, n - 2);
-    return WEFT_JOIN(forks, left) + right;
+    return WEFT_JOIN(forks) + right;
 }
 
 /* Forks until another loop has come for the oldest one. */

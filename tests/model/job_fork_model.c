@@ -19,6 +19,9 @@ static struct room owner, thieves[2];
 static uint32_t leaf_count; /* atomic, relaxed: how many leaves have run */
 static uint32_t is_over;    /* atomic: the owner has its result */
 static unsigned reason;     /* plain: why somebody asks */
+static struct {
+    unsigned char bytes[WEFT_JOB_ARGUMENT_BYTES];
+} results[8]; /* of what ran at its fork */
 static struct model_token token;
 
 static void room_init(struct room *room, uint32_t capacity)
@@ -48,35 +51,36 @@ static void attend(struct weft_job_stack *stack)
     model_signal(&token);
 }
 
-bool weft_job_forked(struct weft_job_stack *stack, struct weft_job *job)
+struct weft_job *weft_job_forked(struct weft_job_stack *stack)
 {
-    bool is_full = job == stack->end;
+    bool is_full = stack->top > stack->end;
     if (is_full)
-        stack->top = job;
+        stack->top--;
     if (weft_atomic_load_relaxed(&stack->limit) == NULL)
         attend(stack);
-    return !is_full;
+    if (is_full) {
+        struct weft_job job = *stack->top;
+        job.run(stack, &job);
+        memcpy(&results[stack->inline_count], job.argument, sizeof(results[0]));
+        job_stack_add_inline(stack);
+    }
+    return stack->top;
 }
 
-void weft_job_ran_inline(struct weft_job_stack *stack)
-{
-    job_stack_add_inline(stack);
-}
-
-struct weft_job *weft_job_join(struct weft_job_stack *stack)
+const void *weft_job_join(struct weft_job_stack *stack)
 {
     if (job_stack_join_inline(stack))
-        return NULL;
+        return &results[stack->inline_count];
     struct weft_job *job = stack->top - 1;
     if (job_stack_private_count(stack) > 0 || job_stack_take_back(stack)) {
         stack->top = job;
         job->run(stack, job);
-        return job;
+        return job->argument;
     }
     while (weft_atomic_load_acquire(&job->child) == NULL)
         weft_atomic_pause();
     job_stack_pop_stolen(stack);
-    return job;
+    return job->argument;
 }
 
 /* ---- the program ----------------------------------------------------------------------------------------------------------------------- */
@@ -88,19 +92,19 @@ WEFT_JOB(unsigned, leaves, unsigned, depth)
         (void)weft_atomic_add_relaxed(&leaf_count, 1);
         return 1;
     }
-    unsigned right = WEFT_FORK(leaves, depth - 1);
+    WEFT_FORK(leaves, depth - 1);
     unsigned left = WEFT_CALL(leaves, depth - 1);
-    return left + WEFT_JOIN(leaves, right);
+    return left + WEFT_JOIN(leaves);
 }
 
 /* Two forks before the first join. */
 WEFT_JOB(unsigned, twins, unsigned, unused)
 {
     (void)unused;
-    unsigned one = WEFT_FORK(leaves, 0);
-    unsigned other = WEFT_FORK(leaves, 1);
-    unsigned left = WEFT_JOIN(leaves, other);
-    return left + WEFT_JOIN(leaves, one);
+    WEFT_FORK(leaves, 0);
+    WEFT_FORK(leaves, 1);
+    unsigned left = WEFT_JOIN(leaves);
+    return left + WEFT_JOIN(leaves);
 }
 
 static void ask(void)

@@ -58,9 +58,9 @@ WEFT_JOB(uint64_t, add_up, struct part, part)
     if (part.count == 1)
         return part.first;
     uint32_t left = 1 + (part.count - 1) / 3, right = part.count - 1 - left;
-    uint64_t sum = WEFT_FORK(add_up, ((struct part){part.computation, part.first + 1, left}));
+    WEFT_FORK(add_up, ((struct part){part.computation, part.first + 1, left}));
     uint64_t other = right == 0 ? 0 : WEFT_CALL(add_up, ((struct part){part.computation, part.first + 1 + left, right}));
-    sum = WEFT_JOIN(add_up, sum);
+    uint64_t sum = WEFT_JOIN(add_up);
     return part.first + sum + other;
 }
 

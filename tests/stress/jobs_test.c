@@ -57,9 +57,9 @@ WEFT_JOB(uint64_t, tree, struct span, span)
         return span.from;
     uint32_t cut = span.from + 1 + scene_random(&dice) % (span.to - span.from - 1); /* as unbalanced as it comes */
     struct span low = {span.from, cut, span.seed}, high = {cut, span.to, span.seed};
-    uint64_t left = WEFT_FORK(tree, low);
+    WEFT_FORK(tree, low);
     uint64_t right = WEFT_CALL(tree, high);
-    left = WEFT_JOIN(tree, left);
+    uint64_t left = WEFT_JOIN(tree);
     return left + right;
 }
 

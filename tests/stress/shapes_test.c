@@ -156,14 +156,13 @@ WEFT_JOB(uint32_t, point, uint32_t, number)
 /* All jobs are open at once, in one frame. */
 WEFT_JOB(struct tally, row, struct span, span)
 {
-    uint32_t values[OPEN_MAX];
     struct tally tally = {span.first, {1, 2, 3, 4}};
     check_span(&span);
     begin(span.first);
     for (uint32_t i = 1; i < span.count; i++)
-        values[i] = WEFT_FORK(point, span.first + i);
+        WEFT_FORK(point, span.first + i);
     for (uint32_t i = span.count - 1; i > 0; i--)
-        tally.sum += WEFT_JOIN(point, values[i]);
+        tally.sum += WEFT_JOIN(point);
     return tally;
 }
 
@@ -174,9 +173,9 @@ WEFT_JOB(uint64_t, chain, uint64_t, ends)
     begin(first);
     if (first + 1 == end)
         return first;
-    uint32_t next = WEFT_FORK(point, first + 1);
+    WEFT_FORK(point, first + 1);
     uint64_t rest = first + 2 == end ? 0 : WEFT_CALL(chain, ends + 2);
-    next = WEFT_JOIN(point, next);
+    uint32_t next = WEFT_JOIN(point);
     return first + next + rest;
 }
 
@@ -245,9 +244,9 @@ WEFT_JOB(uint64_t, tree, struct span, span)
     if (span.count == 1)
         return span.first;
     uint32_t left = 1 + (uint32_t)((dice >> 8) % (span.count - 1)); /* unbalanced */
-    uint64_t sum = WEFT_FORK(tree, span_of(span.first + 1, left));
+    WEFT_FORK(tree, span_of(span.first + 1, left));
     uint64_t rest = left + 1 == span.count ? 0 : WEFT_CALL(tree, span_of(span.first + 1 + left, span.count - 1 - left));
-    sum = WEFT_JOIN(tree, sum);
+    uint64_t sum = WEFT_JOIN(tree);
     return span.first + sum + rest;
 }
 

@@ -49,9 +49,9 @@ WEFT_JOB(uint64_t, tree, struct span, span)
     if (span.count == 1)
         return 1;
     uint32_t left = 1 + dice % (span.count - 1), right = span.count - 1 - left;
-    uint64_t run = WEFT_FORK(tree, ((struct span){span.computation, span.first + 1, left}));
+    WEFT_FORK(tree, ((struct span){span.computation, span.first + 1, left}));
     uint64_t rest = right == 0 ? 0 : WEFT_CALL(tree, ((struct span){span.computation, span.first + 1 + left, right}));
-    run = WEFT_JOIN(tree, run);
+    uint64_t run = WEFT_JOIN(tree);
     return 1 + run + rest;
 }
 

@@ -23,9 +23,9 @@ WEFT_JOB(int, fib, int, n)
 {
     if (n < 2)
         return n;
-    int left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     int right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    int left = WEFT_JOIN(fib);
     return left + right;
 }
 
@@ -51,10 +51,10 @@ WEFT_JOB(int, restless, int, depth)
         (void)weft_yield();
         return 1;
     }
-    int left = WEFT_FORK(restless, depth - 1);
+    WEFT_FORK(restless, depth - 1);
     int right = WEFT_CALL(restless, depth - 1);
     (void)weft_sleep(depth);
-    left = WEFT_JOIN(restless, left);
+    int left = WEFT_JOIN(restless);
     return left + right;
 }
 

@@ -3,6 +3,7 @@
  * goes on only once it has been begun by another loop, within a deadline.
  */
 #include "weft/job.h"
+#include "weft/memory.h"
 
 #include <errno.h>
 
@@ -46,9 +47,9 @@ WEFT_JOB(long, fib, int, n)
 {
     if (n < 2)
         return n;
-    long left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     long right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    long left = WEFT_JOIN(fib);
     return left + right;
 }
 
@@ -130,6 +131,55 @@ Test(job_steal, shares_a_computation_in_virtual_time_too, .timeout = 30)
     CHECK_EQ(weft_run(coro, &options, NULL), 0);
 }
 
+/* ---- without memory for what did not fit ---------------------------------------------------------------------------------------------- */
+
+static struct weft_loop *owner_loop;
+static bool was_wide;
+
+/* On the loop of its owner it is small; on a thief's it has, once, more forks than its job stack holds. */
+WEFT_JOB(long, wide_if_stolen, int, n)
+{
+    int width = weft_get_running_loop() == owner_loop || n > 0 || was_wide ? 2 : 5000;
+    was_wide = was_wide || width > 2;
+    for (int i = 0; i < width && n >= 0; i++)
+        WEFT_FORK(wide_if_stolen, n > 0 ? n - 1 : -1);
+    for (int i = 0; i < width && n >= 0; i++)
+        (void)WEFT_JOIN(wide_if_stolen);
+    return 1;
+}
+
+static void *no_realloc(void *ptr, size_t bytes)
+{
+    (void)ptr, (void)bytes;
+    return NULL;
+}
+
+static int lost_by_a_thief(void *arg, void **result_out)
+{
+    static const struct weft_memory poor = {sizeof(poor), malloc, calloc, no_realloc, aligned_alloc, free};
+    long result = 7;
+    (void)arg, (void)result_out;
+    owner_loop = weft_get_running_loop();
+    CHECK_EQ(weft_memory_set(&poor), 0);
+    CHECK_EQ(WEFT_RUN(wide_if_stolen, 14, &result), -ENOMEM);
+    CHECK_EQ(weft_memory_set(NULL), 0);
+    CHECK_EQ(result, 7);
+    CHECK_EQ(WEFT_RUN(wide_if_stolen, 0, &result), 0);
+    CHECK_EQ(result, 1);
+    return 0;
+}
+
+Test(job_steal, tells_the_owner_that_a_thief_lost_a_result, .timeout = 30)
+{
+    struct weft_runtime_options options = fixture_options(4);
+    struct weft_fiber_options fiber_options = WEFT_FIBER_OPTIONS;
+    struct weft_coro *coro;
+    options.driver = WEFT_DRIVER_SIM;
+    fiber_options.stack = WEFT_STACK_LARGE;
+    CHECK_EQ(weft_fiber_new(lost_by_a_thief, NULL, &fiber_options, &coro), 0);
+    CHECK_EQ(weft_run(coro, &options, NULL), 0);
+}
+
 /* Each leaf of a tree, by its number: run exactly once. */
 enum { LEAVES = 1 << 14 };
 static uint8_t leaf_runs[LEAVES];
@@ -146,9 +196,9 @@ WEFT_JOB(int, mark, struct span, span)
         return 1;
     }
     int middle = (span.from + span.to) / 2;
-    int left = WEFT_FORK(mark, ((struct span){span.from, middle}));
+    WEFT_FORK(mark, ((struct span){span.from, middle}));
     int right = WEFT_CALL(mark, ((struct span){middle, span.to}));
-    left = WEFT_JOIN(mark, left);
+    int left = WEFT_JOIN(mark);
     if ((span.from & 255) == 0)
         (void)weft_yield();
     return left + right;
@@ -395,10 +445,10 @@ WEFT_JOB(int, sleepers, int, depth)
 {
     if (depth == 0)
         return weft_sleep(3600 * SECOND_NS) < 0 ? 1 : 0;
-    int left = WEFT_FORK(sleepers, depth - 1);
+    WEFT_FORK(sleepers, depth - 1);
     (void)weft_yield();
     int right = WEFT_CALL(sleepers, depth - 1);
-    left = WEFT_JOIN(sleepers, left);
+    int left = WEFT_JOIN(sleepers);
     return left + right;
 }
 

@@ -15,9 +15,9 @@ WEFT_JOB(long, fib, int, n)
 {
     if (n < 2)
         return n;
-    long left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     long right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    long left = WEFT_JOIN(fib);
     return left + right;
 }
 
@@ -61,9 +61,9 @@ WEFT_JOB(struct sums, add, struct range, range)
         return (struct sums){(int64_t)*range.from * range.factor, 1};
     const int *middle = range.from + (range.to - range.from) / 2;
     struct range low = {range.from, middle, range.factor}, high = {middle, range.to, range.factor};
-    struct sums left = WEFT_FORK(add, low);
+    WEFT_FORK(add, low);
     struct sums right = WEFT_CALL(add, high);
-    left = WEFT_JOIN(add, left);
+    struct sums left = WEFT_JOIN(add);
     return (struct sums){left.sum + right.sum, left.count + right.count};
 }
 
@@ -89,18 +89,27 @@ WEFT_JOB(int, count_down, int, left)
 {
     if (left == 0)
         return 0;
-    int forked = WEFT_FORK(count_down, left - 1);
-    return WEFT_JOIN(count_down, forked) + 1;
+    WEFT_FORK(count_down, left - 1);
+    return WEFT_JOIN(count_down) + 1;
 }
 
 WEFT_JOB(long, fork_many, int, count)
 {
     long sum = 0;
-    static long given[100000];
     for (int i = 0; i < count; i++)
-        given[i] = WEFT_FORK(fib, i % 5);
+        WEFT_FORK(fib, i % 5);
     for (int i = count - 1; i >= 0; i--)
-        sum += WEFT_JOIN(fib, given[i]);
+        sum += (i % 7) * WEFT_JOIN(fib);
+    return sum;
+}
+
+/* Each result is weighed by its place, so that no two may be exchanged. */
+static long fork_many_expected(int count)
+{
+    static const long numbers[] = {0, 1, 1, 2, 3};
+    long sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += (i % 7) * numbers[i % 5];
     return sum;
 }
 
@@ -109,9 +118,9 @@ static int fork_many_fiber(void *arg, void **result_out)
     long result = 0;
     (void)arg, (void)result_out;
     CHECK_EQ(WEFT_RUN(fork_many, 100000, &result), 0);
-    CHECK_EQ(result, 20000 * (0 + 1 + 1 + 2 + 3));
+    CHECK_EQ(result, fork_many_expected(100000));
     CHECK_EQ(WEFT_RUN(fork_many, 100, &result), 0);
-    CHECK_EQ(result, 20 * 7);
+    CHECK_EQ(result, fork_many_expected(100));
     return 0;
 }
 
@@ -139,9 +148,9 @@ WEFT_JOB(int, deepen, int, left)
 {
     if (left == 0)
         return 0;
-    long open = WEFT_FORK(fib, 5);
+    WEFT_FORK(fib, 5);
     int below = WEFT_CALL(deepen, left - 1);
-    return WEFT_JOIN(fib, open) == 5 ? below + 1 : -1;
+    return WEFT_JOIN(fib) == 5 ? below + 1 : -1;
 }
 
 static int deepen_fiber(void *arg, void **result_out)
@@ -210,18 +219,64 @@ Test(job, forks_more_functions_than_fit, .timeout = 10)
     CHECK_EQ(scene_run_job(many_any_fiber, NULL), 0);
 }
 
-/* A typed job that forks any function between its own forks: all share one order. */
+/* ---- closures ------------------------------------------------------------------------------------------------------------------------ */
+
+static int closure_tree(struct weft_job_stack *stack, void *arg)
+{
+    int depth = *(int *)arg - 1;
+    if (depth < 0)
+        return 1;
+    weft_closure_fork(stack, closure_tree, &depth);
+    int right = closure_tree(stack, &depth);
+    return weft_closure_join(stack) + right;
+}
+
+static int closure_index(struct weft_job_stack *stack, void *arg)
+{
+    (void)stack;
+    return *(int *)arg;
+}
+
+static int closures_many(struct weft_job_stack *stack, void *arg)
+{
+    static int numbers[10000];
+    for (int i = 0; i < 10000; i++) {
+        numbers[i] = i;
+        weft_closure_fork(stack, closure_index, &numbers[i]);
+    }
+    for (int i = 10000; i-- > 0;)
+        CHECK_EQ(weft_closure_join(stack), i);
+    return *(int *)arg;
+}
+
+static int closure_fiber(void *arg, void **result_out)
+{
+    int depth = 10, result = 0;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_closure_run(closure_tree, &depth, &result), 0);
+    CHECK_EQ(result, 1024);
+    CHECK_EQ(weft_closure_run(closures_many, &depth, &result), 0);
+    CHECK_EQ(result, 10);
+    return 0;
+}
+
+Test(job, forks_closures_more_than_fit, .timeout = 10)
+{
+    CHECK_EQ(scene_run_job(closure_fiber, NULL), 0);
+}
+
+/* A typed job that forks any function between its own forks. */
 WEFT_JOB(long, mixed, int, n)
 {
     struct weft_fork fork;
     int number = n;
-    long first = WEFT_FORK(fib, 5);
+    WEFT_FORK(fib, 5);
     CHECK_EQ(weft_fork(&fork, twice, &number), 0);
-    long second = WEFT_FORK(fib, 6);
-    long called = WEFT_CALL(fib, 7);
-    second = WEFT_JOIN(fib, second);
     int any = weft_join(&fork);
-    first = WEFT_JOIN(fib, first);
+    WEFT_FORK(fib, 6);
+    long called = WEFT_CALL(fib, 7);
+    long second = WEFT_JOIN(fib);
+    long first = WEFT_JOIN(fib);
     return first * 1000000 + any * 10000 + second * 100 + called;
 }
 
@@ -452,7 +507,8 @@ Test(job, is_not_started_on_a_closed_loop, .timeout = 10)
 
 WEFT_JOB(long, leaves_one_open, int, n)
 {
-    return WEFT_FORK(fib, n);
+    WEFT_FORK(fib, n);
+    return n;
 }
 
 static int open_fiber(void *arg, void **result_out)
@@ -492,10 +548,48 @@ Test(job, asserts_that_a_function_joins_its_forks, .timeout = 10, .signal = SIGA
     (void)scene_run_job(forks_only_fiber, NULL);
 }
 
+WEFT_JOB(long, forks_over_a_function, int, n)
+{
+    static struct weft_fork left_open;
+    CHECK_EQ(weft_fork(&left_open, do_nothing, NULL), 0);
+    WEFT_FORK(fib, n);
+    return WEFT_JOIN(fib);
+}
+
+static int forks_over_a_function_fiber(void *arg, void **result_out)
+{
+    long result = 0;
+    (void)arg, (void)result_out;
+    return WEFT_RUN(forks_over_a_function, 3, &result);
+}
+
+Test(job, asserts_that_a_function_is_joined_before_the_body_forks, .timeout = 10, .signal = SIGABRT)
+{
+    (void)scene_run_job(forks_over_a_function_fiber, NULL);
+}
+
+static int closure_leaves_one_open(struct weft_job_stack *stack, void *arg)
+{
+    weft_closure_fork(stack, closure_index, arg);
+    return 0;
+}
+
+static int open_closure_fiber(void *arg, void **result_out)
+{
+    int result = 0;
+    (void)arg, (void)result_out;
+    return weft_closure_run(closure_leaves_one_open, &result, &result);
+}
+
+Test(job, asserts_that_a_closure_joins_its_forks, .timeout = 10, .signal = SIGABRT)
+{
+    (void)scene_run_job(open_closure_fiber, NULL);
+}
+
 WEFT_JOB(long, joins_another, int, n)
 {
-    long forked = WEFT_FORK(fib, n);
-    return WEFT_JOIN(joins_another, forked);
+    WEFT_FORK(fib, n);
+    return WEFT_JOIN(joins_another);
 }
 
 static int joins_another_fiber(void *arg, void **result_out)

@@ -23,9 +23,9 @@ WEFT_JOB(uint64_t, fib, uint32_t, n)
 {
     if (n < 2)
         return n;
-    uint64_t left = WEFT_FORK(fib, n - 1);
+    WEFT_FORK(fib, n - 1);
     uint64_t right = WEFT_CALL(fib, n - 2);
-    left = WEFT_JOIN(fib, left);
+    uint64_t left = WEFT_JOIN(fib);
     return left + right;
 }
 
@@ -96,12 +96,12 @@ WEFT_JOB(uint32_t, multiply, struct block, block)
         block_multiply(&block);
         return 1;
     }
-    uint32_t counts[3], count = 0;
+    uint32_t count = 0;
     for (uint32_t i = 0; i < 3; i++)
-        counts[i] = WEFT_FORK(multiply, block_quarter(&block, i));
+        WEFT_FORK(multiply, block_quarter(&block, i));
     count += WEFT_CALL(multiply, block_quarter(&block, 3));
     for (uint32_t i = 3; i-- > 0;)
-        count += WEFT_JOIN(multiply, counts[i]);
+        count += WEFT_JOIN(multiply);
     return count;
 }
 
@@ -181,12 +181,12 @@ static uint64_t tree_serial(struct node node)
 
 WEFT_JOB(uint64_t, tree, struct node, node)
 {
-    uint64_t counts[TREE_WIDTH], count = 1;
+    uint64_t count = 1;
     uint32_t width = node_width(&node);
     for (uint32_t i = 0; i < width; i++)
-        counts[i] = WEFT_FORK(tree, node_child(&node, i));
+        WEFT_FORK(tree, node_child(&node, i));
     while (width-- > 0)
-        count += WEFT_JOIN(tree, counts[width]);
+        count += WEFT_JOIN(tree);
     return count;
 }
 
