@@ -133,19 +133,30 @@ def say_where(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def play_round(turns, options, number):
+    """Figures with who had them, as they come; None for those of a run that failed."""
+    for turn in turns:
+        where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
+        say_where(f"round {number}: {where}")
+        try:
+            for figure in take(turn, options.quick):
+                yield turn.contestant.who, figure
+        except (Failed, ValueError, subprocess.TimeoutExpired) as error:
+            yield f"{where}: {error}", None
+
+
 def play(turns, options, figures):
+    """What failed. Whoever interrupts it gets what there is."""
     failures = []
-    for number in range(-(not options.quick), options.rounds):
-        for turn in turns:
-            where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
-            say_where(f"round {number}: {where}")
-            try:
-                found = take(turn, options.quick)
-            except (Failed, ValueError, subprocess.TimeoutExpired) as error:
-                failures.append(f"{where}: {error}")
-                continue
-            for figure in found if number >= 0 else []:
-                figures.add(turn.contestant.who, figure)
+    try:
+        for number in range(-(not options.quick), options.rounds):
+            for who, figure in play_round(turns, options, number):
+                if figure is None:
+                    failures.append(who)
+                elif number >= 0:
+                    figures.add(who, figure)
+    except KeyboardInterrupt:
+        failures.append(f"interrupted in round {number}")
     say_where("")
     return list(dict.fromkeys(failures))
 
