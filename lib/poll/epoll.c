@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/base/clock.h"
+#include "lib/poll/direct.h"
 #include "lib/poll/readiness.h"
 #include "lib/poll/tags.h"
 #include "lib/poll/try.h"
@@ -139,7 +140,7 @@ static int epoll_sleep(struct epoll_poller *epoll, int64_t timeout_ns)
         epoll->has_no_pwait2 = true;
     }
     int timeout_ms = timeout_ns < 0 ? -1 : timeout_in_ms(timeout_ns);
-    return epoll_wait(epoll->fd, epoll->events, (int)epoll->events_max, timeout_ms);
+    return direct_epoll_wait(epoll->fd, epoll->events, (int)epoll->events_max, timeout_ms);
 }
 
 static unsigned ready_bits(uint32_t events)

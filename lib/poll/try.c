@@ -11,9 +11,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "lib/poll/direct.h"
 
 /* Dead connections skipped by one accept, lest a flood of them holds the loop. */
 enum { ACCEPT_SKIPS_MAX = 64 };
@@ -88,51 +89,13 @@ static int connect_end(const struct weft_operation *operation)
     return -error;
 }
 
-/*
- * What most calls are goes straight to the kernel: in a process with threads the C library makes a point of cancellation of each, four locked
- * instructions that nobody needs who cancels no thread of ours. Sanitizers want to see the calls.
- */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define TRY_BY_LIBRARY 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define TRY_BY_LIBRARY 1
-#endif
-#endif
-
-#if defined(SYS_recvfrom) && defined(SYS_sendto) && !defined(TRY_BY_LIBRARY)
-
-static ssize_t recv_now(int fd, void *buf, size_t len)
-{
-    return syscall(SYS_recvfrom, (long)fd, buf, len, (long)MSG_DONTWAIT, NULL, NULL);
-}
-
-static ssize_t send_now(int fd, const void *buf, size_t len)
-{
-    return syscall(SYS_sendto, (long)fd, buf, len, (long)(MSG_DONTWAIT | MSG_NOSIGNAL), NULL, 0L);
-}
-
-#else
-
-static ssize_t recv_now(int fd, void *buf, size_t len)
-{
-    return recv(fd, buf, len, MSG_DONTWAIT);
-}
-
-static ssize_t send_now(int fd, const void *buf, size_t len)
-{
-    return send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-#endif
-
 static int try_recv(const struct weft_operation *operation, struct readiness_window window)
 {
     const struct weft_file *file = operation->file;
     ssize_t count;
     do {
         count = file->kind == WEFT_FILE_PIPE ? read(file->fd, window.buf, len_clamp(window.len))
-                                             : recv_now(file->fd, window.buf, len_clamp(window.len));
+                                             : direct_recv(file->fd, window.buf, len_clamp(window.len), MSG_DONTWAIT);
     } while (count < 0 && errno == EINTR);
     return try_result(count);
 }
@@ -192,7 +155,7 @@ static int try_send(const struct weft_file *file, void *buf, size_t len)
         return pipe_write(file->fd, &(struct iovec){buf, len_clamp(len)}, 1);
     ssize_t count;
     do {
-        count = send_now(file->fd, buf, len_clamp(len));
+        count = direct_send(file->fd, buf, len_clamp(len), MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     return try_result(count);
 }

@@ -371,6 +371,12 @@ long __wrap_syscall(long number, ...)
     va_end(list);
     if (number == SYS_recvfrom)
         return __wrap_recv((int)args[0], (void *)args[1], (size_t)args[2], (int)args[3]);
+#ifdef SYS_epoll_wait
+    if (number == SYS_epoll_wait)
+        return __wrap_epoll_wait((int)args[0], (struct epoll_event *)args[1], (int)args[2], (int)args[3]);
+#endif
+    if (number == SYS_epoll_pwait)
+        return __wrap_epoll_wait((int)args[0], (struct epoll_event *)args[1], (int)args[2], (int)args[3]);
     if (number == SYS_sendto)
         return __wrap_send((int)args[0], (const void *)args[1], (size_t)args[2], (int)args[3]);
     int error = fires(SHIM_syscall, syscall_selector(number, args[1]));

@@ -29,8 +29,8 @@ CANNOT_FAIL = {
     "asked by a sanitizer's build alone": "pthread_getattr_np",
     "has no error": "getpid gettid pthread_getspecific raise",
 }
-# What lib/poll/try.c asks of the kernel itself, by syscall(): the shim takes it for the C library's.
-DIRECTLY = {"recv", "send"}
+# What lib/poll/direct.h asks of the kernel itself, by syscall(): the shim takes it for the C library's.
+DIRECTLY = {"epoll_wait", "recv", "send"}
 SANITIZERS = ("__asan_", "__ubsan_", "__tsan_", "__msan_", "__sanitizer_", "__lsan_", "__gcov_", "__llvm_")
 
 
