@@ -9,6 +9,7 @@ Words of a peer's commands may have {out}, the program to be made; {place}, a fo
 """
 
 import collections
+import fcntl
 import hashlib
 import os
 import shutil
@@ -173,7 +174,8 @@ def built(peer, tree):
     out = os.path.join(folder(), f"{peer.name}-{digest.hexdigest()[:16]}")
     if os.path.exists(out):
         return out, None
-    with tempfile.TemporaryDirectory() as place:
+    with open(os.path.join(folder(), "lock"), "w", encoding="utf-8") as lock, tempfile.TemporaryDirectory(dir=folder()) as place:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # what cargo keeps is everybody's, so who builds something else at the same time waits
         for command in peer.commands:
             command = [word.format(out=os.path.join(place, "peer"), place=place, cache=folder(), version=versions) for word in command]
             done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

@@ -19,7 +19,7 @@ type workload struct {
 
 var workloads = []workload{
 	{"queens", 12, 8, 1, 14200, 92, queens, nil, nil},
-	{"skynet", 1000000, 1000, 5, 499999500000, 499500, skynet, nil, nil},
+	{"skynet", 1000000, 1000, 3, 499999500000, 499500, skynet, nil, nil},
 	{"uts_t1", 10, 5, 1, 4130071, 3987, func(size int) uint64 { return walkAll(utsGeometric(size)) }, nil, nil},
 	{"uts_t3", 2000, 40, 1, 4112897, 6521, func(size int) uint64 { return walkAll(utsBinomial(size)) }, nil, nil},
 	{"matmul", matmulMax, 128, 1, 0, 0, matmul, matmulPrepare, matmulCountWrong},

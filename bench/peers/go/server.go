@@ -5,6 +5,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -72,7 +73,8 @@ func raiseDescriptorLimit() {
 // runServer tells its port, and serves until the standard input ends.
 func runServer(present *server) {
 	raiseDescriptorLimit()
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	config := net.ListenConfig{KeepAlive: -1} // whose settings would be calls for each connection
+	listener, err := config.Listen(context.Background(), "tcp4", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}

@@ -66,12 +66,7 @@ fn moment() -> Moment {
         libc::getrusage(libc::RUSAGE_SELF, &mut usage);
         usage
     };
-    Moment {
-        user: ns_of(usage.ru_utime),
-        sys: ns_of(usage.ru_stime),
-        wall: clock(libc::CLOCK_MONOTONIC),
-        thread: thread_ns(),
-    }
+    Moment { user: ns_of(usage.ru_utime), sys: ns_of(usage.ru_stime), wall: clock(libc::CLOCK_MONOTONIC), thread: thread_ns() }
 }
 
 impl Kit {

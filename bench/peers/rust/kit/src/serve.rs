@@ -1,5 +1,7 @@
 //! Serve: what makes a program in Rust a contestant that serves, as bench/kit/serve.h describes it.
 
+use std::os::unix::io::AsRawFd;
+
 /// A kind of server, which serves in so many threads until the process ends.
 pub struct Server {
     pub kind: &'static str,
@@ -9,6 +11,15 @@ pub struct Server {
 /// Tell the port to who waits for it.
 pub fn announce(port: u16) {
     println!("port {port}");
+}
+
+/// Send at once, whatever is under way. What a listener accepts inherits it.
+pub fn set_nodelay(socket: &impl AsRawFd) {
+    let (on, len) = (1 as libc::c_int, std::mem::size_of::<libc::c_int>() as libc::socklen_t);
+    // SAFETY: the value is as large as is said.
+    unsafe {
+        libc::setsockopt(socket.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_NODELAY, (&on as *const libc::c_int).cast(), len)
+    };
 }
 
 extern "C" fn take_input(_number: libc::c_int) {

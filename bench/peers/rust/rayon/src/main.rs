@@ -89,10 +89,13 @@ fn main() {
         workload::compute(workload::SKYNET, in_a_pool(|size| add_up(0, size))),
         workload::compute(workload::UTS_GEOMETRIC, in_a_pool(|size| walk_all(&uts::geometric(size)))),
         workload::compute(workload::UTS_BINOMIAL, in_a_pool(|size| walk_all(&uts::binomial(size)))),
-        workload::compute(workload::MATMUL, in_a_pool(|size| {
-            multiply(matmul::all(size));
-            0
-        })),
+        workload::compute(
+            workload::MATMUL,
+            in_a_pool(|size| {
+                multiply(matmul::all(size));
+                0
+            }),
+        ),
         workload::compute(workload::PARALLEL_FOR, in_a_pool(|size| sum_up(0, size as u32))),
     ];
     contest(concat!("rayon ", env!("PEER_VERSION")), &cases, &[]);

@@ -8,7 +8,7 @@ use hyper::header::{HeaderValue, CONTENT_TYPE};
 use hyper::server::conn::Http;
 use hyper::service::service_fn;
 use hyper::{Body, Request, Response};
-use kit::serve::{announce, Server};
+use kit::serve::{announce, set_nodelay, Server};
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -54,6 +54,7 @@ async fn http(stream: TcpStream) {
 fn listen(port: u16) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseport(true)?;
+    set_nodelay(&socket);
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
     socket.listen(BACKLOG)
 }
@@ -61,7 +62,6 @@ fn listen(port: u16) -> io::Result<TcpListener> {
 async fn accept(listener: TcpListener, kind: Kind) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
-        stream.set_nodelay(true)?;
         match kind {
             Kind::Echo { buffer_bytes } => drop(tokio::spawn(echo(stream, buffer_bytes))),
             Kind::Http => drop(tokio::spawn(http(stream))),
