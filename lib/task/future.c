@@ -279,7 +279,8 @@ void weft_future_fini(struct weft_future *future)
         assert(waiter->is_callback); /* who waits otherwise keeps the future alive as long */
         future_drop_callback(waiter);
     }
-    weft_context_unref(future->context);
+    if (future->context != NULL)
+        weft_context_unref(future->context);
     weft_loop_unref(future->loop);
     *future = (struct weft_future){.loop = NULL};
 }

@@ -71,14 +71,12 @@ struct task_room *task_room(struct weft_loop *loop)
     return (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
 }
 
-uint64_t task_number_next(struct task_room *room)
+uint64_t task_number_refill(struct task_room *room)
 {
     if (room == NULL)
         return weft_atomic_add_relaxed(&number_next, 1);
-    if (room->number_next == room->number_end) {
-        room->number_next = weft_atomic_add_relaxed(&number_next, NUMBER_BLOCK);
-        room->number_end = room->number_next + NUMBER_BLOCK;
-    }
+    room->number_next = weft_atomic_add_relaxed(&number_next, NUMBER_BLOCK);
+    room->number_end = room->number_next + NUMBER_BLOCK;
     return room->number_next++;
 }
 

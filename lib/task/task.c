@@ -224,7 +224,10 @@ static int task_step(struct coro_task *task, struct weft_loop *loop)
     int how = task_send(task, loop, &suspend);
     if (how <= WEFT_CORO_RETURN)
         return task_end(task, loop, how, suspend.value);
-    task_suspended(task, how, &suspend);
+    if (how == WEFT_CORO_YIELD && suspend.flags == 0)
+        task_queue(task);
+    else
+        task_suspended(task, how, &suspend);
     return 0;
 }
 

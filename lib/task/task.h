@@ -29,8 +29,14 @@ struct task_room {
  */
 struct task_room *task_room(struct weft_loop *loop);
 
+/* The next number for a default name, off the fast path. thread: as below */
+uint64_t task_number_refill(struct task_room *room);
+
 /* The next number for a default name; `room` NULL for a thread that runs no loop. thread: the room's */
-uint64_t task_number_next(struct task_room *room);
+static inline uint64_t task_number_next(struct task_room *room)
+{
+    return room == NULL || room->number_next == room->number_end ? task_number_refill(room) : room->number_next++;
+}
 
 /*
  * True if `loop`, which runs in this thread, may enter `task`. A task of ours is entered where it is stepped, and at its home unless it is

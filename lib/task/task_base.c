@@ -29,7 +29,8 @@ static bool cancel_through_task(struct weft_future *future, const char *message)
 static void destroy_through_task(struct weft_future *future)
 {
     struct weft_task *task = task_of_future(future);
-    weft_free(task->name);
+    if (task->name != NULL)
+        weft_free(task->name);
     if (task_has(task, destroy))
         task->ops->destroy(task);
 }

@@ -31,7 +31,7 @@ static struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *he
     *task = (struct coro_task){
         .base = {.future = {.ops = &task_future_ops, .loop = loop_ref_from(loop, here), .refs = 2, .flags = FUTURE_IS_TASK},
                  .ops = &coro_task_ops,
-                 .number = task_number_next(here == loop ? task_room(loop) : NULL),
+                 .number = task_number_next(here == loop ? (struct task_room *)loop_room(loop, LOOP_ROOM_TASK) : NULL),
                  .ran_on = loop->index},
         .coro = coro,
         .waiter = {.work = {.run = how->first}, .loop = loop, .is_stealable = how->is_stealable},
@@ -73,9 +73,10 @@ static int task_start(struct coro_task *task, struct weft_loop *here, const stru
     return status;
 }
 
-static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
+/* `here` is the loop that runs in this thread. */
+static int task_new(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, const struct task_how *how,
+                    struct weft_task **task_out)
 {
-    struct weft_loop *here = loop_here();
     struct coro_task *task = task_alloc(loop, here, coro, how);
     if (task == NULL)
         return -ENOMEM;
@@ -115,15 +116,22 @@ static int check_options(const struct weft_coro *coro, const struct weft_task_op
     return has_ops(coro) ? 0 : WEFT_EPROTOCOL;
 }
 
+/* What closing the loop goes through to its tasks; false when out of memory. */
+static inline bool has_room(struct weft_loop *loop)
+{
+    return loop_room(loop, LOOP_ROOM_TASK) != NULL || task_room(loop) != NULL;
+}
+
 int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
 {
-    int status = loop_check(loop);
+    struct weft_loop *here = loop_here();
+    int status = loop != NULL && here == loop && loop_check_open(loop) == 0 ? 0 : loop_check(loop);
     status = status < 0 ? status : check_options(coro, options);
-    if (status >= 0 && task_room(loop) == NULL)
+    if (status >= 0 && !has_room(loop))
         status = -ENOMEM;
     const struct task_how how = {options, task_run, false};
     if (status >= 0)
-        status = task_new(loop, coro, &how, task_out);
+        status = task_new(loop, here, coro, &how, task_out);
     return status < 0 ? refuse(coro, status) : 0;
 }
 
@@ -132,10 +140,10 @@ static int new_from_anywhere(struct weft_loop *loop, struct weft_coro *coro, con
     int status = loop == NULL ? -EINVAL : check_options(coro, how->options);
     if (status >= 0)
         status = loop_check_open(loop);
-    if (status >= 0 && task_room(loop) == NULL)
+    if (status >= 0 && !has_room(loop))
         status = -ENOMEM;
     if (status >= 0)
-        status = task_new(loop, coro, how, task_out);
+        status = task_new(loop, loop_here(), coro, how, task_out);
     return status < 0 ? refuse(coro, status) : 0;
 }
 

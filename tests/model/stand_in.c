@@ -218,7 +218,7 @@ struct task_room *task_room(struct weft_loop *loop)
     return &rooms[loop - stand_in_loops];
 }
 
-uint64_t task_number_next(struct task_room *room)
+uint64_t task_number_refill(struct task_room *room)
 {
     (void)room;
     return 1;
