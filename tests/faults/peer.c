@@ -126,7 +126,10 @@ int peer_write(int fd, const void *buf, int len)
     struct iovec piece = {(void *)(uintptr_t)buf, (size_t)len};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
     shim_pass_begin();
-    ssize_t count = sendmsg(fd, &message, MSG_NOSIGNAL);
+    ssize_t count;
+    do
+        count = sendmsg(fd, &message, MSG_NOSIGNAL);
+    while (count < 0 && errno == EINTR); /* strace interrupts whoever calls */
     shim_pass_end();
     return (int)count;
 }
