@@ -24,8 +24,8 @@ enum {
 
 #define STALL_NS_DEFAULT UINT64_C(1000000000)
 
-/* What there is to see, the most pressing last. */
-enum sight { SIGHT_ASLEEP, SIGHT_AWAKE, SIGHT_COMPUTING };
+/* What there is to see, the most pressing last. One that computes steadily has polled without being asked. */
+enum sight { SIGHT_ASLEEP, SIGHT_AWAKE, SIGHT_STEADY, SIGHT_COMPUTING };
 
 /* ---- one loop ----------------------------------------------------------------------------------------------------------------- */
 
@@ -61,6 +61,7 @@ static void has_not_polled(struct monitor *monitor, struct weft_loop *loop, stru
 {
     worker_call_on_jobs(&loop->worker);
     worker_call_on_ring(&loop->worker);
+    view->was_asked = true;
     view->stalled_ns += passed_ns;
     if (view->stalled_ns < view->report_ns)
         return;
@@ -71,6 +72,7 @@ static void has_not_polled(struct monitor *monitor, struct weft_loop *loop, stru
 static void has_polled(struct monitor *monitor, struct monitor_view *view, uint64_t polls)
 {
     view->polls = polls;
+    view->was_asked = false;
     view->since_ns = monitor->looked_ns;
     view->stalled_ns = 0;
     view->report_ns = monitor->stall_ns;
@@ -80,7 +82,7 @@ static enum sight look_at(struct monitor *monitor, struct weft_loop *loop, struc
 {
     bool rests = is_resting(loop);
     uint64_t polls = polls_of(loop);
-    bool is_same = polls == view->polls;
+    bool is_same = polls == view->polls, is_steady = !is_same && !view->was_asked;
     if (rests || view->rested || !is_same) /* one that has just left its park has done so without a poll */
         has_polled(monitor, view, polls);
     else
@@ -88,7 +90,9 @@ static enum sight look_at(struct monitor *monitor, struct weft_loop *loop, struc
     view->rested = rests;
     if (rests)
         return is_same ? SIGHT_ASLEEP : SIGHT_AWAKE;
-    return worker_is_computing(&loop->worker) ? SIGHT_COMPUTING : SIGHT_AWAKE;
+    if (!worker_is_computing(&loop->worker))
+        return SIGHT_AWAKE;
+    return is_steady ? SIGHT_STEADY : SIGHT_COMPUTING;
 }
 
 /* ---- all of them -------------------------------------------------------------------------------------------------------------- */
@@ -152,12 +156,13 @@ static bool sleep_a_tick(struct weft_runtime *runtime, uint32_t depth)
     return is_called;
 }
 
-/* The tick after one that ended with this `sight`: at once the shortest while a loop computes, else twice as long as the last. */
+/* The tick after one that ended with this `sight`: at once the shortest when a loop computes, else twice as long as the last. */
 static uint64_t next_tick_ns(const struct monitor *monitor, enum sight sight)
 {
-    if (sight == SIGHT_COMPUTING)
+    uint64_t max_ns = sight == SIGHT_STEADY ? MONITOR_TICK_STEADY_NS : MONITOR_TICK_MAX_NS;
+    if (sight == SIGHT_COMPUTING || monitor->tick_ns > max_ns)
         return MONITOR_TICK_NS;
-    return monitor->tick_ns * 2 < MONITOR_TICK_MAX_NS ? monitor->tick_ns * 2 : MONITOR_TICK_MAX_NS;
+    return monitor->tick_ns * 2 < max_ns ? monitor->tick_ns * 2 : max_ns;
 }
 
 static void watch_loops(struct weft_runtime *runtime)

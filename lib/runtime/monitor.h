@@ -7,7 +7,7 @@
  *
  * It sleeps by what there is to see, so that an idle runtime has no thread that runs:
  *
- *     a loop computes                    looks every MONITOR_TICK_NS
+ *     a loop computes                    looks every MONITOR_TICK_NS; less often, down to MONITOR_TICK_STEADY_NS, while it polls unasked
  *     none does, but some loop is awake  looks less and less often, down to once in MONITOR_TICK_MAX_NS
  *     all have slept for such a tick     sleeps until one wakes up
  *
@@ -25,12 +25,13 @@
 
 struct weft_runtime;
 
-enum { MONITOR_TICK_NS = 100000, MONITOR_TICK_MAX_NS = 20000000 };
+enum { MONITOR_TICK_NS = 100000, MONITOR_TICK_STEADY_NS = 400000, MONITOR_TICK_MAX_NS = 20000000 };
 
 /* What the monitor remembers of a loop. Its own thread's. */
 struct monitor_view {
     uint64_t polls;      /* of the loop, as it last was */
     bool rested;         /* it was parked, or did not run */
+    bool was_asked;      /* it had not polled, and was called */
     uint64_t since_ns;   /* when it was first seen so, awake; of the system's clock */
     uint64_t stalled_ns; /* how long it has been so while the monitor itself could run: a process that was stopped does not stall */
     uint64_t report_ns;  /* the stall at which it is reported next */

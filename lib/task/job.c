@@ -24,10 +24,9 @@
 #include "weft/status.h"
 
 enum {
-    LONG_NS = 100000,    /* so long a computation may keep its loop from its poller */
-    SHORT_NS = 5000,     /* so long it is not worth waking another loop for it */
-    OVERDUE_NS = 500000, /* so long, and who should have asked cannot */
-    OFTEN_NS = 10000,    /* looks at the clock that come faster than this, so many together, are too many */
+    LONG_NS = 100000, /* so long a computation may keep its loop from its poller */
+    SHORT_NS = 5000,  /* so long it is not worth waking another loop for it */
+    OFTEN_NS = 10000, /* looks at the clock that come faster than this, so many together, are too many */
     OFTEN_LOOKS = 16,
     SELDOM_NS = 250000, /* and those that take longer are too few */
     COUNTED_FORKS = 64, /* where each fork comes to the slow path: how many to a look at the clock */
@@ -94,11 +93,11 @@ static bool is_loop_due(const struct weft_loop *loop)
 /* ---- looking at the clock by oneself -------------------------------------------------------------------------------------------------- */
 
 /*
- * The monitor asks each 100 us, if it runs. Where it shares its processor with who computes the kernel may keep it from that for a tick of
- * its own, which is 4 ms. So a computation looks at the clock by itself too: when it comes `reach` slots above the depth of the last look,
- * by a fork, or below it, by a join. A recursion must do one or the other before long; `reach` is tried out, so that this is seldom enough
- * to cost nothing, and often enough. What forks and joins at one depth, in short order, comes by at each or at none, and is left to the
- * monitor; so is what runs at once since the stack is full.
+ * The monitor asks each 100 us, if it runs, which costs a processor more than it costs who is asked; and where it shares that with who
+ * computes the kernel may keep it from asking for a tick of its own, which is 4 ms. So a computation looks at the clock by itself too:
+ * when it comes `reach` slots above the depth of the last look, by a fork, or below it, by a join. A recursion must do one or the other
+ * before long; `reach` is tried out, so that this is seldom enough to cost nothing, and often enough. What forks and joins at one depth,
+ * in short order, comes by at each or at none, and is left to the monitor; so is what runs at once since the stack is full.
  */
 static void jobs_set_bounds(struct fiber_jobs *jobs)
 {
@@ -131,14 +130,14 @@ static void jobs_look(struct fiber_jobs *jobs, bool is_own)
     jobs_set_bounds(jobs);
 }
 
-/* Nobody has asked for attention; nor may somebody have been able to. */
+/* Nobody has asked for attention, nor needs to: whose computations look at the clock often enough is left alone by the monitor. */
 static void jobs_pass(struct fiber_jobs *jobs, bool is_own)
 {
     struct worker *worker = worker_current();
     if (jobs->is_counted || worker == NULL || fiber_is_closing(jobs->fiber))
         return;
     jobs_look(jobs, is_own);
-    if (jobs->looked_ticks - loop_of_worker(worker)->polled_ticks >= clock_ticks_in(OVERDUE_NS))
+    if (jobs->looked_ticks - loop_of_worker(worker)->polled_ticks >= clock_ticks_in(LONG_NS))
         (void)fiber_pause(); /* a closing loop is told by the next wait */
 }
 

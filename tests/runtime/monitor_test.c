@@ -5,7 +5,7 @@
 #include "tests/support/wait.h"
 
 #include "lib/base/clock.h"
-#include "weft/job_stack.h"
+#include "weft/job.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -289,6 +289,41 @@ Test(monitor, is_called_by_a_computation_that_begins_while_it_sleeps, .timeout =
     struct weft_task *task = fixture_spawn(weft_runtime_loop(runtime, 1), compute, &jobs);
     CHECK_EQ(weft_future_wait(&task->future, 4 * DEADLINE_MS * INT64_C(1000000), NULL), 0);
     weft_task_unref(task);
+    fixture_end(runtime);
+}
+
+WEFT_JOB(long, fib, int, n)
+{
+    if (n < 2)
+        return n;
+    WEFT_FORK(fib, n - 1);
+    long right = WEFT_CALL(fib, n - 2);
+    return WEFT_JOIN(fib) + right;
+}
+
+enum { STEADY_POLLS = 100 };
+
+/* Compute until so many polls of this loop have come with less than a quarter as many looks of the monitor. */
+static int compute_steadily(void *arg, void **result_out)
+{
+    struct weft_runtime *runtime = arg;
+    const uint64_t *polls = &weft_get_running_loop()->counters.polls;
+    (void)result_out;
+    for (;;) {
+        uint64_t ticks_before = ticks(runtime), polls_before = weft_atomic_load_relaxed(polls);
+        while (weft_atomic_load_relaxed(polls) < polls_before + STEADY_POLLS) {
+            long sum;
+            CHECK_EQ(WEFT_RUN(fib, 18, &sum), 0);
+        }
+        if (ticks(runtime) - ticks_before < STEADY_POLLS / 4)
+            return 0;
+    }
+}
+
+Test(monitor, leaves_a_computation_alone_that_polls_unasked, .timeout = 60)
+{
+    struct weft_runtime *runtime = fixture_loops(LOOPS);
+    CHECK_EQ(weft_runtime_run(runtime, fixture_fiber(compute_steadily, runtime), NULL), 0);
     fixture_end(runtime);
 }
 

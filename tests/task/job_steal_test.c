@@ -6,6 +6,7 @@
 #include "weft/memory.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "lib/task/fiber.h"
 #include "tests/runtime/fixture.h"
