@@ -131,9 +131,12 @@ static const struct weft_loop_kind submitting = {.size = sizeof(submitting), .na
 Test(transport, every_write_may_run_out_of_memory_and_takes_all_or_nothing, .timeout = 10)
 {
     const struct weft_loop_kind *const kinds[] = {NULL, &submitting};
-    for (size_t i = 0; i < 2; i++)
-        for (uint64_t n = 1; write_without_memory(kinds[i], n, 5) | write_without_memory(kinds[i], n, 20000); n++) {
-        }
+    const size_t sizes[] = {5, 20000};
+    for (size_t i = 0; i < 4; i++) {
+        uint64_t n = 1;
+        while (write_without_memory(kinds[i / 2], n, sizes[i % 2]))
+            n++;
+    }
 }
 
 /* Tells each byte from its neighbours. */
