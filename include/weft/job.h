@@ -46,6 +46,7 @@
 #include "weft/fiber.h"
 #include "weft/job_stack.h"
 
+/* Slots are copied by __builtin_memcpy(): where the C library checks memcpy(), gcc inlines a recursion no more. */
 #define WEFT_JOB_INLINE static inline __attribute__((unused))
 
 #ifdef __cplusplus
@@ -123,16 +124,16 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
     WEFT_JOB_INLINE void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                 \
     {                                                                                                                                      \
         A in;                                                                                                                              \
-        memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
+        __builtin_memcpy((void *)&in, job->argument, sizeof(in));                                                                          \
         R out = name##_call(stack, stack->top, in);                                                                                        \
-        memcpy(job->argument, (const void *)&out, sizeof(out));                                                                            \
+        __builtin_memcpy(job->argument, (const void *)&out, sizeof(out));                                                                  \
     }                                                                                                                                      \
     WEFT_JOB_INLINE void name##_fork(struct weft_job_stack *stack, struct weft_job **top, A in)                                            \
     {                                                                                                                                      \
         struct weft_job *job = *top;                                                                                                       \
         assert(stack->top == job && "WEFT_JOB(" #name "): a function that weft_fork() forked in a body is not joined");                    \
         job->run = name##_stolen;                                                                                                          \
-        memcpy(job->argument, (const void *)&in, sizeof(in));                                                                              \
+        __builtin_memcpy(job->argument, (const void *)&in, sizeof(in));                                                                    \
         stack->top = *top = job + 1;                                                                                                       \
         if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))                                                           \
             *top = weft_job_forked(stack);                                                                                                 \
@@ -142,13 +143,13 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         struct weft_job *job = *top - 1;                                                                                                   \
         if (__builtin_expect(job < stack->split, 0)) {                                                                                     \
             R late;                                                                                                                        \
-            memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                                     \
+            __builtin_memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                           \
             *top = stack->top;                                                                                                             \
             return late;                                                                                                                   \
         }                                                                                                                                  \
         assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
         A in;                                                                                                                              \
-        memcpy((void *)&in, job->argument, sizeof(in));                                                                                    \
+        __builtin_memcpy((void *)&in, job->argument, sizeof(in));                                                                          \
         stack->top = *top = job;                                                                                                           \
         return name##_call(stack, job, in);                                                                                                \
     }                                                                                                                                      \
@@ -274,7 +275,7 @@ static inline void weft_closure_fork(struct weft_job_stack *stack, weft_closure_
     struct weft_job *job = stack->top;
     struct weft_closure closure = {fn, arg};
     job->run = weft_closure_stolen;
-    memcpy(job->argument, &closure, sizeof(closure));
+    __builtin_memcpy(job->argument, &closure, sizeof(closure));
     stack->top = job + 1;
     if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))
         (void)weft_job_forked(stack);
@@ -293,11 +294,11 @@ static inline int weft_closure_join(struct weft_job_stack *stack)
     struct weft_closure closure;
     if (__builtin_expect(job < stack->split, 0)) {
         int late;
-        memcpy(&late, weft_job_join(stack), sizeof(late));
+        __builtin_memcpy(&late, weft_job_join(stack), sizeof(late));
         return late;
     }
     assert(job->run == weft_closure_stolen && "weft_closure_join(): the newest fork is a job's, or was joined before");
-    memcpy(&closure, job->argument, sizeof(closure));
+    __builtin_memcpy(&closure, job->argument, sizeof(closure));
     stack->top = job;
     int result = closure.fn(stack, closure.arg);
     assert(stack->top == job && "a closure returned with forks that were not joined");
