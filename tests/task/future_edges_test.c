@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "lib/task/future.h"
 #include "tests/task/scene.h"
 
 struct object {
@@ -169,5 +170,54 @@ Test(own_task, without_operations_of_its_own_is_cancelled_at_once, .timeout = 5)
     CHECK(!weft_task_cancel(&own.task, NULL));
     weft_task_unref(&own.task);
     CHECK(own.is_destroyed);
+    scene_drop(loop);
+}
+
+/* ---- who waits ---------------------------------------------------------------------------------------------------------------------- */
+
+static int await_it(void *arg, void **result_out)
+{
+    (void)result_out;
+    return weft_await(arg, NULL);
+}
+
+/* The first is stealable, and among the others is one more behind a pinned one. */
+Test(future, wakes_pinned_and_stealable_waiters_together, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *future;
+    struct weft_task *tasks[3];
+    CHECK_EQ(weft_loop_create_future(loop, &future), 0);
+    CHECK_EQ(weft_loop_spawn_fiber(loop, await_it, future, &tasks[0]), 0);
+    scene_turn(loop);
+    CHECK_EQ(weft_loop_create_fiber(loop, await_it, future, &tasks[1]), 0);
+    scene_turn(loop);
+    CHECK_EQ(weft_loop_spawn_fiber(loop, await_it, future, &tasks[2]), 0);
+    scene_turn(loop);
+    CHECK_EQ(weft_future_set_result(future, NULL), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(weft_loop_run_until_complete(loop, &tasks[i]->future, NULL), 0);
+        weft_task_unref(tasks[i]);
+    }
+    weft_future_unref(future);
+    scene_drop(loop);
+}
+
+static int never_called(struct weft_future *future, void *arg)
+{
+    (void)future, (void)arg;
+    CHECK(false);
+    return 0;
+}
+
+/* One in a frame holds no reference on its loop, and may end with callbacks on it. */
+Test(future, in_a_frame_ends_with_the_callbacks_that_hang_on_it, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future future = {.loop = NULL};
+    future_setup_frame(&future, loop);
+    CHECK_EQ(weft_future_add_done_callback(&future, never_called, NULL, NULL), 0);
+    future_fini_frame(&future);
+    CHECK(future.loop == NULL);
     scene_drop(loop);
 }
