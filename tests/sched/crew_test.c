@@ -368,6 +368,7 @@ Test(crew, what_is_stealable_is_pinned_where_there_is_no_crew)
     loner = sleepers[0];
     loner.worker.crew = NULL;
     CHECK(worker_is_alone(&loner.worker));
+    CHECK(!crew_refill(&loner.worker)); /* nor has it an injector */
     CHECK(!worker_is_alone(&sleepers[0].worker));
     items[0].home = &loner.worker;
     push_outside(&items[0]);
