@@ -6,6 +6,7 @@
  * many jobs were stolen, and how often a sleeping loop was summoned, in all runs together, are figures of their own.
  */
 #include "bench/kit/compute.h"
+#include "bench/kit/tasks.h"
 #include "bench/workloads/job.h"
 #include "weft/job.h"
 #include "weft/runtime.h"
@@ -27,28 +28,15 @@ static struct weft_loop_counters counters(const struct kit *kit)
     return now;
 }
 
-struct call {
-    struct kit *kit;
-    void (*body)(struct kit *kit);
-};
-
-static int run_call(void *arg, void **result_out)
-{
-    const struct call *call = arg;
-    (void)result_out;
-    call->body(call->kit);
-    return 0;
-}
-
 static void within_a_job(struct kit *kit, void (*body)(struct kit *kit))
 {
-    struct call call = {kit, body};
+    struct tasks_call call = {kit, body};
     struct weft_task *task;
     bool is_warm = runtime != NULL; /* it comes twice: the second run counts */
     if (!is_warm)
         start_runtime(kit);
     struct weft_loop_counters before = counters(kit);
-    kit_must(kit, weft_job_start(weft_runtime_loop(runtime, 0), run_call, &call, &task), "a start");
+    kit_must(kit, weft_job_start(weft_runtime_loop(runtime, 0), tasks_call, &call, &task), "a start");
     kit_must(kit, weft_future_wait(&task->future, -1, NULL), "a computation");
     weft_task_unref(task);
     struct weft_loop_counters after = counters(kit);

@@ -5,14 +5,9 @@
 
 #include <stdlib.h>
 
-struct call {
-    struct kit *kit;
-    void (*body)(struct kit *kit);
-};
-
-static int run_call(void *arg, void **result_out)
+int tasks_call(void *arg, void **result_out)
 {
-    const struct call *call = arg;
+    const struct tasks_call *call = arg;
     (void)result_out;
     call->body(call->kit);
     return 0;
@@ -22,12 +17,12 @@ void tasks_within(struct kit *kit, const struct weft_runtime_options *options, v
 {
     struct weft_runtime_options chosen = WEFT_RUNTIME_OPTIONS;
     struct weft_runtime *runtime;
-    struct call call = {kit, body};
+    struct tasks_call call = {kit, body};
     if (options != NULL)
         chosen = *options;
     chosen.loops = kit->loops;
     kit_must(kit, weft_runtime_create(&chosen, &runtime), "a runtime");
-    kit_must(kit, weft_runtime_run(runtime, tasks_fiber(kit, run_call, &call), NULL), "its run");
+    kit_must(kit, weft_runtime_run(runtime, tasks_fiber(kit, tasks_call, &call), NULL), "its run");
     weft_runtime_destroy(runtime);
 }
 

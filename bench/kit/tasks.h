@@ -13,6 +13,14 @@
 #include "weft/runtime.h"
 #include "weft/step.h"
 
+/* What a fiber shall do whose function is tasks_call(), and whose argument this is: body(kit). */
+struct tasks_call {
+    struct kit *kit;
+    void (*body)(struct kit *kit);
+};
+
+weft_fiber_fn tasks_call;
+
 /* Call `body(kit)` in a fiber of a runtime of kit->loops, and return once it has. `options`, NULL for the defaults, say the rest. */
 void tasks_within(struct kit *kit, const struct weft_runtime_options *options, void (*body)(struct kit *kit));
 
