@@ -113,7 +113,7 @@ static void post_came(struct weft_loop *loop, bool is_closed)
 static int handle_run(struct weft_work *work)
 {
     struct weft_handle *handle = weft_container_of(work, struct weft_handle, work);
-    bool is_closed = weft_loop_is_closed(handle->loop);
+    bool is_closed = loop_is_closed(handle->loop);
     int status = 0;
     if (handle->is_threadsafe)
         post_came(handle->loop, is_closed);

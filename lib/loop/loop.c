@@ -167,18 +167,20 @@ struct weft_loop *weft_loop_ref(struct weft_loop *loop)
     return loop;
 }
 
+static int loop_close(struct weft_loop *loop);
+
 /* Let go so many references. Of an open loop the last one closes it, too. */
 static void drop_refs(struct weft_loop *loop, uint64_t count)
 {
     /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
     if (weft_atomic_sub_acq_rel(&loop->refs, count) != count || loop_is_forked(loop))
         return;
-    if (weft_loop_is_closed(loop)) {
+    if (loop_is_closed(loop)) {
         loop_free(loop);
         return;
     }
     loop->refs = 1; /* closing lets go of works that hold references */
-    (void)weft_loop_close(loop);
+    (void)loop_close(loop);
     drop_refs(loop, 1);
 }
 
@@ -208,11 +210,11 @@ static int loop_claim_closing(struct weft_loop *loop)
     /* Acquire: the last run, or the close. Pairs with the release in loop_release(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
-    if (weft_loop_is_closed(loop)) {
+    if (loop_is_closed(loop)) {
         weft_atomic_store_relaxed(&loop->is_entered, false);
         return WEFT_ECLOSED;
     }
-    /* Seq_cst is not needed: who misses the flag meets the closed inbox. Pairs with the acquire in weft_loop_is_closed(). */
+    /* Seq_cst is not needed: who misses the flag meets the closed inbox. Pairs with the acquire in loop_check_open(). */
     weft_atomic_store_release(&loop->is_closing, LOOP_CLOSING);
     return 0;
 }
@@ -285,15 +287,14 @@ static bool loop_let_go(struct weft_loop *loop)
     return !loop_is_forked(loop);
 }
 
-int weft_loop_close(struct weft_loop *loop)
+/* See weft_loop_close(). */
+static int loop_close(struct weft_loop *loop)
 {
-    if (loop == NULL)
-        return -EINVAL;
     if (loop_is_forked(loop))
         return WEFT_EFORKED;
     if (!worker_is_alone(&loop->worker))
         return WEFT_EFORBIDDEN; /* its work may be anywhere in the crew */
-    int status = weft_loop_is_closed(loop) ? WEFT_ECLOSED : loop_claim_closing(loop);
+    int status = loop_is_closed(loop) ? WEFT_ECLOSED : loop_claim_closing(loop);
     if (status < 0)
         return status == WEFT_ECLOSED ? 0 : status;
     struct worker *outer = worker_current();
@@ -309,6 +310,11 @@ int weft_loop_close(struct weft_loop *loop)
     return 0;
 }
 
+int weft_loop_close(struct weft_loop *loop)
+{
+    return loop != NULL ? loop_close(loop) : -EINVAL;
+}
+
 bool weft_loop_is_running(const struct weft_loop *loop)
 {
     return loop != NULL && weft_atomic_load_relaxed(&loop->is_entered) && !weft_atomic_load_relaxed(&loop->is_closing);
@@ -316,8 +322,7 @@ bool weft_loop_is_running(const struct weft_loop *loop)
 
 bool weft_loop_is_closed(const struct weft_loop *loop)
 {
-    /* Pairs with the release in loop_claim_closing(). */
-    return loop != NULL && weft_atomic_load_acquire(&loop->is_closing) != 0;
+    return loop != NULL && loop_is_closed(loop);
 }
 
 struct weft_loop *weft_get_running_loop(void)

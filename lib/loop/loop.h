@@ -135,6 +135,16 @@ static inline int loop_check_open(const struct weft_loop *loop)
 }
 
 /*
+ * True if `loop` is closed, or being closed, or the parent process's. See weft_loop_is_closed().
+ *
+ * thread:  any
+ */
+static inline bool loop_is_closed(const struct weft_loop *loop)
+{
+    return loop_check_open(loop) != 0;
+}
+
+/*
  * True if `loop` is the parent process's: nothing of it may be run, waited for, or freed here.
  *
  * thread:  any

@@ -242,7 +242,7 @@ int loop_enter(struct weft_loop *loop)
     /* Acquire: what the last run, in whatever thread, left behind. Pairs with the release in loop_release(). */
     if (!weft_atomic_cas_acquire(&loop->is_entered, &expected, true))
         return WEFT_ERUNNING;
-    if (weft_loop_is_closed(loop)) { /* since it was asked above */
+    if (loop_is_closed(loop)) { /* since it was asked above */
         weft_atomic_store_relaxed(&loop->is_entered, false);
         return WEFT_ECLOSED;
     }

@@ -56,7 +56,7 @@ static int callback_call(struct done_callback *callback)
 static int callback_run(struct weft_work *work)
 {
     struct done_callback *callback = weft_container_of(work, struct done_callback, waiter.work);
-    int status = weft_loop_is_closed(callback->waiter.loop) ? 0 : callback_call(callback);
+    int status = loop_is_closed(callback->waiter.loop) ? 0 : callback_call(callback);
     weft_future_unref(callback->future);
     callback_free(callback);
     return status;

@@ -113,7 +113,7 @@ int jobs_assist(struct weft_work *work)
     struct weft_work *job = NULL;
     /* Acq_rel. Pairs with itself in jobs_queue_assist(): from here on it may be queued again, and jobs are looked for after that. */
     (void)weft_atomic_exchange_acq_rel(&jobs->is_assist_queued, 0);
-    if (worker != NULL && !weft_loop_is_closed(loop_of_worker(worker))) {
+    if (worker != NULL && !loop_is_closed(loop_of_worker(worker))) {
         job = job_take(worker, &jobs->stack);
         if (job != NULL)
             jobs_queue_assist(jobs);

@@ -258,8 +258,8 @@ static int task_run_abandoned(struct coro_task *task)
 /* Not on its home, or that is closed. */
 static int task_run_elsewhere(struct coro_task *task, struct weft_loop *home, struct weft_loop *here)
 {
-    bool is_home_closed = weft_loop_is_closed(home);
-    if (here != NULL && here != home && !is_home_closed && !weft_loop_is_closed(here))
+    bool is_home_closed = loop_is_closed(home);
+    if (here != NULL && here != home && !is_home_closed && !loop_is_closed(here))
         return task_step(task, here);
     bool is_awaited_here = here == home || (here == task->waiter.loop && !task->waiter.is_stealable);
     if ((is_home_closed && is_awaited_here) || worker_is_closed(&home->worker))

@@ -167,7 +167,7 @@ static int task_run_first(struct weft_work *work)
     struct coro_task *task = weft_container_of(work, struct coro_task, waiter.work);
     struct weft_loop *here = weft_get_running_loop();
     work->run = task_run;
-    return here == NULL || weft_loop_is_closed(here) ? task_run(work) : task_step_eagerly(task, here);
+    return here == NULL || loop_is_closed(here) ? task_run(work) : task_step_eagerly(task, here);
 }
 
 int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_context *context, const struct weft_task *parent,
