@@ -164,6 +164,21 @@ def folder():
     return path
 
 
+def problem_of(command, tree):
+    """What a command that failed has said, or why it could not begin; None if all is well."""
+    try:
+        done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    except OSError as error:
+        return str(error)
+    return None if done.returncode == 0 else done.stdout.strip()[-400:] or f"{command[0]} ended with {done.returncode}"
+
+
+def label_of(peer):
+    """Several programs may go by one name."""
+    is_alone = sum(other.name == peer.name for other in PEERS) == 1
+    return peer.name if is_alone else f"{peer.name} ({os.path.basename(peer.sources[0])})"
+
+
 def built(peer, tree):
     """The program, made anew when a source, a package or the command is another one; and why there is none."""
     versions = Versions()
@@ -178,9 +193,9 @@ def built(peer, tree):
         fcntl.flock(lock, fcntl.LOCK_EX)  # what cargo keeps is everybody's, so who builds something else at the same time waits
         for command in peer.commands:
             command = [word.format(out=os.path.join(place, "peer"), place=place, cache=folder(), version=versions) for word in command]
-            done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            if done.returncode != 0:
-                return None, "it does not build: " + done.stdout.strip()[-400:]
+            problem = problem_of(command, tree)
+            if problem is not None:
+                return None, "it does not build: " + problem
         os.chmod(os.path.join(place, "peer"), 0o755)
         shutil.move(os.path.join(place, "peer"), out)
     return out, None
@@ -194,15 +209,15 @@ def ready(tree, wanted):
             continue
         absent = [package for package in peer.packages if not is_installed(package)]
         if absent and not install(absent):
-            missing.append((peer.name, "not installed: " + " ".join(absent)))
+            missing.append((label_of(peer), "not installed: " + " ".join(absent)))
             continue
         absent = [package for package in peer.unpacked if not unpack(package)]
         if absent:
-            missing.append((peer.name, "neither installed nor to be had: " + " ".join(absent)))
+            missing.append((label_of(peer), "neither installed nor to be had: " + " ".join(absent)))
             continue
         program, why = built(peer, tree)
         if program is None:
-            missing.append((peer.name, why))
+            missing.append((label_of(peer), why))
         else:
             programs.append(program)
     return programs, missing

@@ -4,10 +4,11 @@
     tools/bazel run -c opt //bench:run -- [NAME…] [--peers=all|none|LIST] [--loops=LIST] [--rounds=N] [--json=FILE] [--quick] [--list]
 
 NAME is a bench ("fork_join") or one of its cases ("fork_join.fib"); none means all. A contestant is a program as bench/kit/kit.h describes it.
-In each round each contestant runs each case once, so that the machine's mood is everybody's; the first round warms the machine up and does
-not count. One that serves (bench/kit/serve.h) is started anew for each run, and asked through bench/ask.c. A peer is built when it is asked
-for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that is missing, or cannot do its work on this
-machine, is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+One case comes after the other. In each of its rounds each contestant runs it once, so that the machine's mood is everybody's; a first round, of
+a small size, warms the machine up and does not count. One that serves (bench/kit/serve.h) is started anew for each run, and asked through
+bench/ask.c. A peer is built when it is asked for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that is
+missing, or cannot do its work on this machine, is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+A case's figures are in the file as soon as its rounds are over, and who interrupts the whole, or ends it, gets what there is.
 
 The table's last columns are weft's median as a multiple of the best peer's, and of the best raw program's or plain C's, which are the limit.
 Where weft has a second way to do something (a stream, spinning) that is held against the others' one way.
@@ -15,8 +16,10 @@ Where weft has a second way to do something (a stream, spinning) that is held ag
 
 import argparse
 import collections
+import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -81,16 +84,23 @@ def is_wanted(names, bench, case):
     return not names or bench in names or f"{bench}.{case}" in names
 
 
-def turns_of(contestants, options):
-    """All turns of a round: those that answer one question stand side by side."""
+def first_way(turn):
+    """The question that it answers; weft's second ways to do something answer the same one."""
+    return turn.bench, answers.SECOND_WAY.sub("", turn.case)
+
+
+def questions_of(contestants, options):
+    """For each question the turns of a round: those that stand side by side in the table are taken one after the other."""
     turns = []
     for each in contestants:
         for bench, case, kind in each.cases:
             if is_wanted(options.names, bench, case):
                 for loops in [1] if each.who in peer_table.SINGLE else options.loops:
                     turns.append(Turn(each, bench, case, loops, kind))
-    order = {key: place for place, key in enumerate(dict.fromkeys((turn.bench, turn.case) for turn in turns))}
-    return sorted(turns, key=lambda turn: (order[turn.bench, turn.case], turn.loops))
+    found = {}
+    for turn in sorted(turns, key=lambda turn: turn.loops):
+        found.setdefault(first_way(turn), []).append(turn)
+    return [found[question] for question in dict.fromkeys(map(first_way, turns))]
 
 
 def take(turn, is_quick):
@@ -133,32 +143,49 @@ def say_where(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def play_round(turns, options, number):
-    """Figures with who had them, as they come; None for those of a run that failed."""
-    for turn in turns:
-        where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
-        say_where(f"round {number}: {where}")
+class Run:
+    """What came of the questions that were asked, and the file that it goes to, which may be none."""
+
+    def __init__(self, options, stream):
+        self.options, self.stream, self.lines, self.failures = options, stream, [], {}
+
+    def ask_all(self, questions):
+        """Whoever interrupts it gets what there is."""
         try:
-            for figure in take(turn, options.quick):
-                yield turn.contestant.who, figure
+            for turns in questions:
+                self.ask(turns)
+        except KeyboardInterrupt:
+            self.failures["the whole"] = "interrupted: what comes later was not asked"
+        say_where("")
+
+    def ask(self, turns):
+        """All rounds of one question."""
+        figures = Figures()
+        try:
+            for number in range(-(not self.options.quick), self.options.rounds):
+                for turn in turns:
+                    self.ask_once(turn, number, figures)
+        finally:
+            self.keep(figures.lines())
+
+    def ask_once(self, turn, number, figures):
+        where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
+        say_where(f"{where}: {'warming up' if number < 0 else f'round {number + 1} of {self.options.rounds}'}")
+        try:
+            for figure in take(turn, self.options.quick or number < 0):
+                if number >= 0:
+                    figures.add(turn.contestant.who, figure)
         except (Failed, ValueError, subprocess.TimeoutExpired) as error:
-            yield f"{where}: {error}", None
+            self.failures.setdefault(where, error)
 
+    def keep(self, lines):
+        for line in lines:
+            self.lines.append(line)
+            self.write(line)
 
-def play(turns, options, figures):
-    """What failed. Whoever interrupts it gets what there is."""
-    failures = []
-    try:
-        for number in range(-(not options.quick), options.rounds):
-            for who, figure in play_round(turns, options, number):
-                if figure is None:
-                    failures.append(who)
-                elif number >= 0:
-                    figures.add(who, figure)
-    except KeyboardInterrupt:
-        failures.append(f"interrupted in round {number}")
-    say_where("")
-    return list(dict.fromkeys(failures))
+    def write(self, line):
+        if self.stream is not None:
+            print(json.dumps(line), file=self.stream, flush=True)
 
 
 # ---- what is said ----
@@ -178,16 +205,24 @@ def row_of(line, found):
     row = found.row(answers.Question(*(line[key] for key in answers.Question._fields)))
     ratios = [multiple(line, other) if line is row.ours else "" for other in (row.peer_line, row.limit_line)]
     return (f"{line['bench']}.{line['case']}", line["who"], str(line["loops"]), line["unit"], number(line["median"]), number(line["min"]),
-            f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"]), *ratios)
+            str(line["runs"]), f"{100 * spread:.0f} %", number(line["user_ns"]), number(line["sys_ns"]), number(line["syscalls"]), *ratios)
 
 
 def print_table(lines):
-    rows = [("figure", "who", "loops", "unit", "median", "min", "spread", "user ns", "sys ns", "calls", "× best", "× limit")]
+    rows = [("figure", "who", "loops", "unit", "median", "min", "runs", "spread", "user ns", "sys ns", "calls", "× best", "× limit")]
     found = answers.Answers(lines)
     rows += [row_of(line, found) for line in lines]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
         print("  ".join(word.ljust(width) if i < 4 else word.rjust(width) for i, (word, width) in enumerate(zip(row, widths))).rstrip())
+
+
+def print_list(questions, missing):
+    for turns in questions:
+        for turn in turns:
+            print(f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}")
+    for who, why in missing:
+        print(f"missing: {who}: {why}")
 
 
 def place_of_servers():
@@ -196,13 +231,19 @@ def place_of_servers():
     return "a server with one loop had a processor, its clients another; with more loops all ran on all"
 
 
-def write_json(path, lines, missing, where):
+def write_circumstances(run, missing, where):
+    for who, why in missing:
+        run.write(dict.fromkeys(KEYS) | {"who": who, "missing": why})
+    run.write(dict.fromkeys(KEYS) | {"machine": where})
+
+
+@contextlib.contextmanager
+def file_of(path):
+    if path is None:
+        yield None
+        return
     with open(os.path.join(os.environ.get("BUILD_WORKING_DIRECTORY", "."), path), "w", encoding="utf-8") as stream:
-        for line in lines:
-            print(json.dumps(line), file=stream)
-        for who, why in missing:
-            print(json.dumps(dict.fromkeys(KEYS) | {"who": who, "missing": why}), file=stream)
-        print(json.dumps(dict.fromkeys(KEYS) | {"machine": where}), file=stream)
+        yield stream
 
 
 def options_of(words):
@@ -225,27 +266,24 @@ def main(words):
     found, missing = peer_table.ready(TREE, options.peers)
     programs = [(name, os.path.join(HERE, name)) for name in OURS] + [(os.path.basename(program).rsplit("-", 1)[0], program) for program in found]
     contestants = list(contestants_of(programs, missing))
-    turns = turns_of(contestants, options)
+    questions = questions_of(contestants, options)
     if options.list:
-        for turn in turns:
-            print(f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}")
-        for who, why in missing:
-            print(f"missing: {who}: {why}")
+        print_list(questions, missing)
         return 0
-    figures = Figures()
-    where = machine.describe()  # before the benches load it
-    failures = play(turns, options, figures)
-    lines = list(figures.lines())
-    print_table(lines)
-    if any(turn.kind for turn in turns):
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)  # where a shell had the one ignored, too
+    with file_of(options.json) as stream:
+        run = Run(options, stream)
+        write_circumstances(run, missing, machine.describe())  # before the benches load it
+        run.ask_all(questions)
+    print_table(run.lines)
+    if any(turn.kind for turns in questions for turn in turns):
         print(place_of_servers())
     for who, why in missing:
         print(f"missing: {who}: {why}")
-    for failure in failures:
-        print(f"FAILED: {failure}")
-    if options.json:
-        write_json(options.json, lines, missing, where)
-    return 1 if failures or not lines else 0
+    for where, error in run.failures.items():
+        print(f"FAILED: {where}: {error}")
+    return 1 if run.failures or not run.lines else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 
 enum { CASES_MAX = 16 };
 
+#define LONG_NS UINT64_C(200000000) /* runs that have taken so much together need no further one */
+
 static compute_within_fn *within;
 
 static void run_here(struct kit *kit, void (*body)(struct kit *kit))
@@ -14,12 +16,11 @@ static void run_here(struct kit *kit, void (*body)(struct kit *kit))
     body(kit);
 }
 
-static uint64_t run_often(struct kit *kit, int size, int times)
+static uint64_t run_once(struct kit *kit, int size)
 {
     const struct computation *computation = kit->arg;
     uint64_t result = 0;
-    for (int i = 0; i < times; i++)
-        kit_must(kit, computation->run(size, &result), "a computation");
+    kit_must(kit, computation->run(size, &result), "a computation");
     return result;
 }
 
@@ -27,17 +28,21 @@ static void warm_up(struct kit *kit)
 {
     const struct computation *computation = kit->arg;
     workload_prepare(computation->workload, computation->workload->quick_size);
-    (void)run_often(kit, computation->workload->quick_size, 1);
+    (void)run_once(kit, computation->workload->quick_size);
 }
 
 static void measure(struct kit *kit)
 {
     const struct workload *workload = ((const struct computation *)kit->arg)->workload;
     int size = kit->is_quick ? workload->quick_size : workload->size;
+    uint64_t result;
+    int times = 0;
     workload_prepare(workload, size);
     kit_start(kit);
-    uint64_t result = run_often(kit, size, workload->repeats);
-    kit_stop(kit, "ms", workload->repeats);
+    do
+        result = run_once(kit, size);
+    while (++times < workload->repeats && kit_clock_ns(CLOCK_MONOTONIC) - kit->start.wall_ns < LONG_NS);
+    kit_stop(kit, "ms", times);
     result = workload_result(workload, size, result);
     kit_check(kit, result == (kit->is_quick ? workload->quick_expected : workload->expected), "the result");
 }

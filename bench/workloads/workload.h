@@ -23,7 +23,7 @@ struct workload {
     const char *name;
     int size;                /* of the published figure */
     int quick_size;          /* for a look, and for slow builds */
-    int repeats;             /* runs that are timed together: a short one alone would measure the clock */
+    int repeats;             /* at most so many runs are timed together: a short one alone would measure the clock */
     uint64_t expected;       /* the result at `size` */
     uint64_t quick_expected; /* and at `quick_size` */
     /* Compute as plain recursion, in any thread with 8 MiB of stack. */

@@ -17,8 +17,8 @@ const (
 	leap            = 7919
 	far             = 1000 * time.Second
 	dueWithin       = 10 * time.Millisecond
-	manyDueAfter    = 3 * time.Second
-	fewDueAfter     = 20 * time.Millisecond
+	dueAfter        = 20 * time.Millisecond
+	dueAfterEach    = 2 * time.Microsecond
 )
 
 type timers struct {
@@ -112,11 +112,7 @@ func (t *timers) cancel() {
 }
 
 func (t *timers) insertDue() {
-	after := manyDueAfter
-	if len(t.all) == timersFew {
-		after = fewDueAfter
-	}
-	t.first = time.Now().Add(after)
+	t.first = time.Now().Add(dueAfter + time.Duration(len(t.all))*dueAfterEach)
 	t.fires.Add(len(t.all))
 	for i := range t.all {
 		t.set(i, time.Until(t.first)+time.Duration(t.draw()%uint64(dueWithin)))

@@ -41,7 +41,7 @@ pub const SKYNET: Workload = Workload {
     name: "skynet",
     size: 1000000,
     quick_size: 1000,
-    repeats: 20,
+    repeats: 5,
     expected: 499999500000,
     quick_expected: 499500,
     ..PLAIN

@@ -98,10 +98,9 @@ async fn spawn_in(runtime: &tokio::runtime::Runtime, found: Found) -> u64 {
 }
 
 pub fn cases() -> Vec<Case> {
-    let skynet = workload::Workload { repeats: 5, ..workload::SKYNET };
     vec![
         workload::compute(workload::QUEENS, in_a_runtime(|size| place(Queens::new(size)))),
-        workload::compute(skynet, in_a_runtime(|size| add_up(0, size))),
+        workload::compute(workload::SKYNET, in_a_runtime(|size| add_up(0, size))),
         workload::compute(workload::UTS_GEOMETRIC, in_a_runtime(|size| walk_all(uts::geometric(size)))),
         workload::compute(workload::UTS_BINOMIAL, in_a_runtime(|size| walk_all(uts::binomial(size)))),
         workload::compute(workload::MATMUL, in_a_runtime(|size| multiply(matmul::all(size)))),
