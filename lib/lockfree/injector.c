@@ -3,13 +3,10 @@
  */
 #include "lib/lockfree/injector.h"
 
-#define INCOMING_EMPTY  ((struct weft_work *)0)
-#define INCOMING_CLOSED ((struct weft_work *)3)
-
 void injector_init(struct injector *injector)
 {
     static const struct trylock free_lock = TRYLOCK_INIT;
-    injector->incoming = INCOMING_EMPTY;
+    injector->incoming = INJECTOR_EMPTY;
     injector->visitors = 0;
     injector->lock = free_lock;
     injector->list_count = 0;
@@ -34,7 +31,7 @@ bool injector_push(struct injector *injector, struct weft_work *first, struct we
     (void)turn_around(first, NULL); /* newest first, as the whole stack is: `last` leads to `first` */
     struct weft_work *head = weft_atomic_load_relaxed(&injector->incoming);
     do {
-        if (head == INCOMING_CLOSED) {
+        if (head == INJECTOR_CLOSED) {
             first->next = NULL;
             (void)turn_around(last, NULL);
             return false;
@@ -50,7 +47,7 @@ static void bring_in(struct injector *injector, struct weft_work *replacement)
 {
     /* Pairs with the release in injector_push(). */
     struct weft_work *newest = weft_atomic_exchange_acquire(&injector->incoming, replacement);
-    if (newest == INCOMING_EMPTY || newest == INCOMING_CLOSED)
+    if (newest == INJECTOR_EMPTY || newest == INJECTOR_CLOSED)
         return;
     struct weft_work *work = turn_around(newest, NULL);
     while (work != NULL) {
@@ -60,20 +57,14 @@ static void bring_in(struct injector *injector, struct weft_work *replacement)
     }
 }
 
-static bool has_incoming(const struct injector *injector)
-{
-    struct weft_work *head = weft_atomic_load_relaxed(&injector->incoming);
-    return head != INCOMING_EMPTY && head != INCOMING_CLOSED;
-}
-
 size_t injector_take(struct injector *injector, size_t max, struct weft_work_list *list)
 {
-    if (!has_incoming(injector) && weft_atomic_load_relaxed(&injector->list_count) == 0)
+    if (!injector_has_incoming(injector) && weft_atomic_load_relaxed(&injector->list_count) == 0)
         return 0;
     if (!trylock_take(&injector->lock))
         return 0;
-    if (has_incoming(injector))
-        bring_in(injector, INCOMING_EMPTY);
+    if (injector_has_incoming(injector))
+        bring_in(injector, INJECTOR_EMPTY);
     size_t count = 0;
     struct weft_work *work;
     while (count < max && (work = weft_work_list_pop(&injector->list)) != NULL) {
@@ -88,7 +79,7 @@ size_t injector_take(struct injector *injector, size_t max, struct weft_work_lis
 
 void injector_close(struct injector *injector, struct weft_work_list *list)
 {
-    bring_in(injector, INCOMING_CLOSED);
+    bring_in(injector, INJECTOR_CLOSED);
     weft_work_list_append(list, &injector->list);
     weft_atomic_store_relaxed(&injector->list_count, 0);
 }
@@ -98,10 +89,5 @@ bool injector_is_empty(const struct injector *injector)
     /* Incoming first: what leaves it is in the list before the lock is let go, and a taker who holds it answers for it. Pairs with
      * the compare-and-swap in injector_push(). */
     struct weft_work *head = weft_atomic_load_seq_cst(&injector->incoming);
-    return (head == INCOMING_EMPTY || head == INCOMING_CLOSED) && weft_atomic_load_seq_cst(&injector->list_count) == 0;
-}
-
-size_t injector_count_hint(const struct injector *injector)
-{
-    return (size_t)weft_atomic_load_relaxed(&injector->list_count) + (has_incoming(injector) ? 1 : 0);
+    return (head == INJECTOR_EMPTY || head == INJECTOR_CLOSED) && weft_atomic_load_seq_cst(&injector->list_count) == 0;
 }

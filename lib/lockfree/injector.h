@@ -20,6 +20,10 @@
 #include "weft/atomic.h"
 #include "weft/work.h"
 
+/* What `incoming` is while it is no work. */
+#define INJECTOR_EMPTY  ((struct weft_work *)0)
+#define INJECTOR_CLOSED ((struct weft_work *)3)
+
 struct injector {
     struct weft_work *incoming __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* atomic */
     uint32_t visitors; /* atomic: the crew's; here, since whoever writes it writes `incoming` too (see lib/sched/crew.c) */
@@ -66,11 +70,21 @@ void injector_close(struct injector *injector, struct weft_work_list *list);
  */
 bool injector_is_empty(const struct injector *injector);
 
+/* True if something was pushed that no taker has brought in: a hint. thread: any */
+static inline bool injector_has_incoming(const struct injector *injector)
+{
+    struct weft_work *head = weft_atomic_load_relaxed(&injector->incoming);
+    return head != INJECTOR_EMPTY && head != INJECTOR_CLOSED;
+}
+
 /*
  * How many are there, without those that have just come in and one of them for all of these: a hint for how many to take.
  *
  * thread:  any
  */
-size_t injector_count_hint(const struct injector *injector);
+static inline size_t injector_count_hint(const struct injector *injector)
+{
+    return (size_t)weft_atomic_load_relaxed(&injector->list_count) + (injector_has_incoming(injector) ? 1 : 0);
+}
 
 #endif

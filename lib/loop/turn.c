@@ -4,8 +4,8 @@
  *     splice the inbox → poll (asleep only if nothing is queued, nor to be stolen) → I/O behind what was queued → due timers → run the
  *     snapshot → run stealable work, within its budget
  *
- * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS. The loop sleeps in its
- * poller and nowhere else; the inbox's word says whether it does.
+ * While work is queued the poll and the clock may be skipped, for at most TURN_SKIP_WORKS works or TURN_SKIP_NS. To know the latter costs as
+ * much as a short turn, so it is asked after 1, 2, 4 works and then every 8 (worker_next_look()). The loop sleeps in its poller and nowhere else; the inbox's word says whether it does.
  */
 #include <errno.h>
 
@@ -26,11 +26,22 @@ enum {
 
 #define WAIT_MAX_NS INT64_C(86400000000000) /* a day, as asyncio's */
 
-/* True if this iteration must look at the poller and the clock. In virtual time nothing may depend on how long callbacks take. */
-static bool must_poll(const struct weft_loop *loop)
+/* True if the poller has been left alone for too long. In virtual time nothing may depend on how long callbacks take. */
+static bool is_poll_late(const struct weft_loop *loop)
 {
-    return loop->is_stopping || loop->is_debug || loop->worker.run_count - loop->polled_run_count >= TURN_SKIP_WORKS ||
-           (!loop->poller->is_virtual && clock_ticks() - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS));
+    return !loop->worker.is_virtual && clock_ticks() - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS);
+}
+
+/* True if this iteration must look at the poller and the clock. */
+static inline bool must_poll(struct weft_loop *loop)
+{
+    uint64_t works = loop->worker.run_count - loop->polled_run_count;
+    if (loop->is_stopping || loop->is_debug || works >= TURN_SKIP_WORKS)
+        return true;
+    if (works < loop->look_works)
+        return false;
+    loop->look_works = worker_next_look(works);
+    return is_poll_late(loop);
 }
 
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
@@ -38,6 +49,7 @@ static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
     worker_count(&loop->counters.polls, 1);
     int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
     loop->polled_run_count = loop->worker.run_count;
+    loop->look_works = 1;
     loop->polled_ns = loop->poller_ops->now(loop->poller);
     loop->polled_ticks = clock_ticks();
     return count;
@@ -72,7 +84,7 @@ static int spin_once(struct weft_loop *loop)
         loop->spin_ask_ns += SPIN_LOOK_NS;
     if (!is_hit && loop->worker.is_searching && crew_steal(&loop->worker))
         is_hit = true;
-    if (is_hit ? !must_poll(loop) : !must_ask_poller(loop))
+    if (is_hit ? !must_poll(loop) && !is_poll_late(loop) : !must_ask_poller(loop))
         return is_hit;
     int count = poll_now(loop, 0);
     if (count > 0)
@@ -174,15 +186,20 @@ static bool is_out_of_work(struct weft_loop *loop)
     return !worker_has_stealable(&loop->worker) && (loop->is_stopping || !worker_search(&loop->worker));
 }
 
-static int find_work(struct weft_loop *loop, bool may_sleep)
+/*
+ * What a turn does that finds nothing queued, or must look at the poller. Apart, so that one which has to do neither saves no registers for
+ * it.
+ */
+__attribute__((noinline)) static int find_work(struct weft_loop *loop, bool may_sleep, bool is_due)
 {
-    worker_splice(&loop->worker);
     bool is_idle = is_out_of_work(loop);
+    int status = 0;
     if (is_idle && may_sleep && !loop->is_stopping)
-        return sleep_until_something(loop);
-    if (is_idle || must_poll(loop))
-        return look_only(loop);
-    return 0;
+        status = sleep_until_something(loop);
+    else if (is_idle || is_due)
+        status = look_only(loop);
+    worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
+    return status;
 }
 
 /* Run what waits for the iteration's end, and not what that adds. A fatal status ends it; the rest waits for the next one. */
@@ -198,11 +215,13 @@ static int run_turn_end(struct weft_loop *loop)
 int loop_turn(struct weft_loop *loop, bool may_sleep)
 {
     worker_count(&loop->counters.turns, 1);
-    int status = find_work(loop, may_sleep);
+    worker_splice(&loop->worker);
+    bool is_due = must_poll(loop);
+    int status = is_due || loop->worker.fifo.head == NULL ? find_work(loop, may_sleep, is_due) : 0;
     if (status < 0)
         return status;
-    worker_splice(&loop->worker); /* what came with the wake-up runs in this iteration */
-    timers_collect(loop, loop->polled_ns);
+    if (timer_heap_is_late(&loop->timers, loop->polled_ns) || timer_heap_has_due(&loop->timers))
+        timers_collect(loop, loop->polled_ns);
     status = worker_run(&loop->worker);
     if (status >= 0)
         status = worker_run_stealable(&loop->worker);

@@ -183,8 +183,8 @@ int worker_run(struct worker *worker)
     if (worker->batch.head != NULL) { /* fatal: the rest goes back in front */
         weft_work_list_append(&worker->batch, &worker->fifo);
         worker->fifo = worker->batch;
+        worker->batch = (struct weft_work_list){NULL, NULL, 0};
     }
-    worker->batch = (struct weft_work_list){NULL, NULL, 0};
     return status;
 }
 
@@ -201,22 +201,39 @@ static struct weft_work *next_stealable(struct worker *worker)
     return work;
 }
 
-int worker_run_stealable(struct worker *worker)
+/*
+ * True if there is something to run. The own ring is seen as it is; what has just come into the injector perhaps at the next look only, before
+ * which the worker does not sleep.
+ */
+static inline bool might_have_stealable(const struct worker *worker)
 {
-    struct weft_work *work = worker->crew == NULL ? NULL : next_stealable(worker);
-    if (work == NULL)
-        return 0; /* mostly: the counter is not read in vain */
-    uint64_t start = clock_ticks();
-    int status = run_one(worker, work);
-    for (uint32_t count = 1; status >= 0 && count < worker->stealable_max; count++) {
-        if (!worker->is_virtual && clock_ticks() - start >= clock_ticks_in(STEALABLE_NS))
-            break;
-        work = next_stealable(worker);
-        if (work == NULL)
-            break;
+    if (worker->crew == NULL)
+        return false; /* it may be lost meanwhile */
+    return worker->taken != NULL || ring_count_hint(&worker->ring) > 0 || injector_count_hint(&worker->crew->injector) > 0;
+}
+
+/* What worker_run_stealable() does where there is something. Apart, so that mostly no register is saved and no counter read. */
+__attribute__((noinline)) static int run_stealable(struct worker *worker)
+{
+    uint64_t start = clock_ticks(), look = 1;
+    int status = 0;
+    struct weft_work *work;
+    for (uint32_t count = 1; status >= 0 && (work = next_stealable(worker)) != NULL; count++) {
         status = run_one(worker, work);
+        if (count >= worker->stealable_max || !might_have_stealable(worker))
+            break;
+        if (worker->is_virtual || count < look)
+            continue;
+        if (clock_ticks() - start >= clock_ticks_in(STEALABLE_NS))
+            break;
+        look = worker_next_look(count);
     }
     return status;
+}
+
+int worker_run_stealable(struct worker *worker)
+{
+    return might_have_stealable(worker) ? run_stealable(worker) : 0;
 }
 
 void worker_fini(struct worker *worker)

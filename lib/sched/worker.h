@@ -268,6 +268,16 @@ static inline bool worker_has_stealable(const struct worker *worker)
 bool worker_has_work(const struct worker *worker);
 
 /*
+ * After how many works in all to look at the time again, where it was looked at after `count`. A look costs as much as a short work: the
+ * first comes after one work, each further one when as many again have run, or eight. So a budget of time is overdrawn by no more works than
+ * have kept it.
+ */
+static inline uint64_t worker_next_look(uint64_t count)
+{
+    return count + (count < 8 ? count : 8);
+}
+
+/*
  * Look for work that others have, once. What is found is stealable work of this worker then. If nothing is, the search may still be under
  * way: crew_park() or crew_search_end() end it.
  *
