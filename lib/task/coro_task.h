@@ -127,6 +127,15 @@ static inline bool is_coro_task(const struct weft_task *task)
 /* Make it ready, and have no more to do with it. thread: any, who has it */
 void task_queue(struct coro_task *task);
 
+/* The same for who knows that `here` runs in this thread; NULL for who does not know. */
+static inline void task_queue_from(struct coro_task *task, struct weft_loop *here)
+{
+    if (task->waiter.loop == here && !task->waiter.is_stealable)
+        work_ready_here(here, &task->waiter.work);
+    else
+        task_queue(task);
+}
+
 /*
  * Run here what was queued here, or taken from another loop of the crew. Work that comes where the task cannot go on, as its crew is
  * dissolved or the loop that it was held on has closed, is sent home; if the home is closed too, nobody is left to run it.

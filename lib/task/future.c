@@ -63,12 +63,6 @@ static void link_newer(struct waiter *waiter, struct waiter *newer)
     waiter->work.next = (struct weft_work *)newer;
 }
 
-enum future_state future_get_state(const struct weft_future *future)
-{
-    /* Pairs with the release in future_unlock(). */
-    return (enum future_state)(weft_atomic_load_acquire(&future->state) & STATE_DONE);
-}
-
 bool future_add_waiter(struct weft_future *future, struct waiter *waiter)
 {
     uintptr_t state = future_lock(future);
@@ -164,29 +158,26 @@ static struct waiter *wake_one_loop(struct waiter *oldest)
 }
 
 /* One waiter alone: no list to be turned around. It has a loop. */
-static inline void wake_only(struct weft_future *future, struct waiter *waiter)
+static inline void wake_only(struct weft_future *future, struct weft_loop *here, struct waiter *waiter)
 {
-    struct worker *worker = &waiter->loop->worker;
     if (waiter->is_callback)
         weft_future_ref(future);
     if (waiter->is_stealable)
-        work_ready_stealable(worker, &waiter->work);
+        work_ready_stealable(&waiter->loop->worker, &waiter->work);
+    else if (waiter->loop == here)
+        work_ready_here(here, &waiter->work);
     else
-        work_ready_chain(worker, &waiter->work, &waiter->work, 1);
+        work_ready_chain(&waiter->loop->worker, &waiter->work, &waiter->work, 1);
 }
 
-static void wake_waiters(struct weft_future *future, struct waiter *newest)
+__attribute__((noinline)) static void wake_many(struct weft_future *future, struct waiter *newest)
 {
-    if (newest->older == NULL && newest->loop != NULL) {
-        wake_only(future, newest);
-        return;
-    }
     struct waiter *waiting = waiters_in_order(future, newest);
     while (waiting != NULL)
         waiting = wake_one_loop(waiting);
 }
 
-bool future_complete(struct weft_future *future, enum future_state outcome, int status, void *value)
+bool future_complete_from(struct weft_future *future, struct weft_loop *here, enum future_state outcome, int status, void *value)
 {
     uintptr_t state = future_lock(future);
     if (state & STATE_DONE) {
@@ -198,9 +189,19 @@ bool future_complete(struct weft_future *future, enum future_state outcome, int 
     if (outcome == FUTURE_FINISHED && status < 0)
         weft_atomic_store_relaxed(&future->flags, weft_atomic_load_relaxed(&future->flags) | FUTURE_UNRETRIEVED); /* others read it */
     future_unlock(future, outcome);
-    if (newest_waiter(state) != NULL)
-        wake_waiters(future, newest_waiter(state));
+    struct waiter *newest = newest_waiter(state);
+    if (newest == NULL)
+        return true;
+    if (newest->older == NULL && newest->loop != NULL)
+        wake_only(future, here, newest);
+    else
+        wake_many(future, newest);
     return true;
+}
+
+bool future_complete(struct weft_future *future, enum future_state outcome, int status, void *value)
+{
+    return future_complete_from(future, NULL, outcome, status, value);
 }
 
 void future_abandon(struct weft_future *future)
@@ -264,10 +265,9 @@ static void report_end(struct weft_future *future, const char *message)
         future->context = context_swap_current(outer);
 }
 
-void weft_future_fini(struct weft_future *future)
+/* Report what nobody has asked for, and drop who hangs on it. */
+static void end_unasked(struct weft_future *future)
 {
-    if (future == NULL || future->loop == NULL)
-        return;
     const uint32_t pending_and_quiet = FUTURE_ABANDONED | FUTURE_QUIET;
     bool was_abandoned = (future->flags & FUTURE_ABANDONED) != 0;
     if ((future->flags & FUTURE_UNRETRIEVED) != 0 && (future->flags & pending_and_quiet) != pending_and_quiet)
@@ -279,6 +279,14 @@ void weft_future_fini(struct weft_future *future)
         assert(waiter->is_callback); /* who waits otherwise keeps the future alive as long */
         future_drop_callback(waiter);
     }
+}
+
+void weft_future_fini(struct weft_future *future)
+{
+    if (future == NULL || future->loop == NULL)
+        return;
+    if ((future->flags & FUTURE_UNRETRIEVED) != 0 || (future->state & STATE_DONE) == 0)
+        end_unasked(future);
     if (future->context != NULL)
         weft_context_unref(future->context);
     weft_loop_unref(future->loop);
@@ -301,22 +309,12 @@ struct weft_future *weft_future_ref(struct weft_future *future)
     return future;
 }
 
-/* Let go `count` references; true if no other was left. Who holds all of them need not tell others, and saves a locked instruction. */
-static bool unref_last(struct weft_future *future, uint32_t count)
-{
-    /* Pairs with the acq_rel below: whoever destroys has seen what the others did before they let go. */
-    if (weft_atomic_load_acquire(&future->refs) == count)
-        return true;
-    /* Pairs with itself and with the acquire above. */
-    return weft_atomic_sub_acq_rel(&future->refs, count) == count;
-}
-
 bool future_unref_last(struct weft_future *future)
 {
-    return unref_last(future, 1);
+    return future_unref_is_last(future, 1);
 }
 
-static void future_destroy(struct weft_future *future)
+void future_destroy(struct weft_future *future)
 {
     const struct weft_future_ops *ops = future->ops;
     weft_future_fini(future);
@@ -324,16 +322,10 @@ static void future_destroy(struct weft_future *future)
         ops->destroy(future);
 }
 
-void future_unref_many(struct weft_future *future, uint32_t count)
-{
-    if (unref_last(future, count))
-        future_destroy(future);
-}
-
 void weft_future_unref(struct weft_future *future)
 {
-    if (future != NULL && unref_last(future, 1))
-        future_destroy(future);
+    if (future != NULL)
+        future_unref_many(future, 1);
 }
 
 struct weft_future *weft_future_promise(struct weft_future *future)

@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+#include "lib/loop/loop.h"
+#include "weft/atomic.h"
 #include "weft/future.h"
 
 /* How a future ended, or that it did not. The values are bits of the state word. */
@@ -68,8 +70,24 @@ struct waiter *future_remove_matching(struct weft_future *future, bool (*is_matc
  */
 bool future_complete(struct weft_future *future, enum future_state state, int status, void *value);
 
+/* The same for who knows that `here` runs in this thread; NULL for who does not know. */
+bool future_complete_from(struct weft_future *future, struct weft_loop *here, enum future_state state, int status, void *value);
+
 /* The state. What was written before the completion is seen after it. thread: any */
-enum future_state future_get_state(const struct weft_future *future);
+static inline enum future_state future_get_state(const struct weft_future *future)
+{
+    /* Pairs with the release in future_unlock(). */
+    return (enum future_state)(weft_atomic_load_acquire(&future->state) & (FUTURE_FINISHED | FUTURE_CANCELLED));
+}
+
+/* As work_ready() for a work of `loop`, which runs in this thread. */
+static inline void work_ready_here(struct weft_loop *loop, struct weft_work *work)
+{
+    if (inbox_is_empty(&loop->worker.inbox))
+        worker_push(&loop->worker, work);
+    else
+        work_ready_chain(&loop->worker, work, work, 1); /* behind what was posted before (LOOP-10) */
+}
 
 /* A done callback as rooms add it: `release` (may be NULL) gets `arg` in the end, whether `fn` was called or never will be. */
 struct future_callback {
@@ -98,8 +116,25 @@ void future_drop_callback(struct waiter *waiter);
  */
 void future_abandon(struct weft_future *future);
 
+/* The end, once no reference is left. thread: who has let go the last one */
+void future_destroy(struct weft_future *future);
+
+/* Let go `count` references; true if no other was left. Who holds all of them need not tell others, and saves a locked instruction. */
+static inline bool future_unref_is_last(struct weft_future *future, uint32_t count)
+{
+    /* Pairs with the acq_rel below: whoever destroys has seen what the others did before they let go. */
+    if (weft_atomic_load_acquire(&future->refs) == count)
+        return true;
+    /* Pairs with itself and with the acquire above. */
+    return weft_atomic_sub_acq_rel(&future->refs, count) == count;
+}
+
 /* Let go `count` references at once. thread: any */
-void future_unref_many(struct weft_future *future, uint32_t count);
+static inline void future_unref_many(struct weft_future *future, uint32_t count)
+{
+    if (future_unref_is_last(future, count))
+        future_destroy(future);
+}
 
 /*
  * Let go a reference as weft_future_unref() does, but leave the end to the caller.

@@ -51,7 +51,8 @@ int weft_step_new(weft_step_fn *fn, void (*drop)(void *state), size_t state_byte
     if (block == NULL)
         return -ENOMEM;
     block->step = (struct weft_step){.coro = {&step_ops}, .fn = fn, .drop = drop};
-    memset(block->state, 0, state_bytes);
+    if (state_bytes > 0)
+        memset(block->state, 0, state_bytes);
     *coro_out = &block->step.coro;
     if (state_out != NULL)
         *state_out = block->state;

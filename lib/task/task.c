@@ -76,20 +76,27 @@ static void task_destroy(struct weft_task *base)
         weft_free(task);
 }
 
+/* It ends with `status`, and somebody has asked it to stop, or it says so itself: whether it is cancelled, and then with which message. */
+static bool task_end_asked(struct coro_task *task, int status, void **value)
+{
+    task_lock(task);
+    bool is_cancelled = status == -ECANCELED || (status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0);
+    if (is_cancelled)
+        *value = (void *)(uintptr_t)task->cancel_message;
+    task_unlock(task, 0, TASK_MUST_CANCEL);
+    return is_cancelled;
+}
+
 /* It has ended on `loop`, the one that runs here. */
 static int task_end(struct coro_task *task, struct weft_loop *loop, int status, void *value)
 {
-    bool is_cancelled = status == -ECANCELED;
-    if (is_cancelled || task_bits(task) != 0) { /* else nobody has asked it to stop: who does so now comes too late */
-        task_lock(task);
-        is_cancelled |= status == 0 && (task_bits(task) & TASK_MUST_CANCEL) != 0;
-        value = is_cancelled ? (void *)(uintptr_t)task->cancel_message : value;
-        task_unlock(task, 0, TASK_MUST_CANCEL);
-    }
+    bool is_cancelled = status == -ECANCELED || task_bits(task) != 0; /* else nobody has asked it to stop: who does so now is too late */
+    if (is_cancelled)
+        is_cancelled = task_end_asked(task, status, &value);
     enum future_state outcome = is_cancelled ? FUTURE_CANCELLED : FUTURE_FINISHED;
-    bool is_first = future_complete(&task->base.future, outcome, is_cancelled ? -ECANCELED : status, value);
+    bool is_first = future_complete_from(&task->base.future, loop, outcome, is_cancelled ? -ECANCELED : status, value);
     task_let_go(task, is_first && registry_take_back(&task->base, loop) ? 2 : 1);
-    return weft_status_is_fatal(status) ? status : 0;
+    return status < 0 && weft_status_is_fatal(status) ? status : 0;
 }
 
 /* ---- stepping --------------------------------------------------------------------------------------------------------------------- */
@@ -101,17 +108,22 @@ static void task_raise_next(struct coro_task *task, int status)
 }
 
 /*
- * Cancel `future` in the name of the task, which hangs there. The future may be done by then and the task on its way to its next step, on
- * another loop: it must not get there before it is known whether it is to be told itself.
+ * Cancel `future` in the name of the task, which hangs there, and whose lock this leaves. The future may be done by then and the task on its
+ * way to its next step, on another loop: it must not get there before it is known whether it is to be told itself.
  */
-static void task_pass_on(struct coro_task *task, struct weft_future *future, const char *message)
+static void task_pass_on(struct coro_task *task, struct weft_future *future)
 {
+    const char *message = task->cancel_message;
+    weft_task_ref(&task->base);
+    weft_future_ref(future);
+    task_unlock(task, TASK_PASSING, TASK_MUST_CANCEL);
     task_cancel_onward(task, message, future);
     task_lock(task);
     bool is_left = (task_bits(task) & TASK_LEFT) != 0;
     task_unlock(task, 0, TASK_PASSING | TASK_LEFT);
     if (is_left)
         task_queue(task);
+    weft_task_unref(&task->base);
 }
 
 /* Leave it to who passes a request on at this moment, if somebody does: then that thread queues the task again. */
@@ -134,7 +146,7 @@ static inline bool task_is_passing(struct coro_task *task)
  * Hang on `future`, or be queued at once if it is done. A cancellation that was asked for while running goes on to what the task waits for
  * now.
  */
-static void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
+static inline void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
 {
     task_lock(task);
     bool must_cancel = (task_bits(task) & TASK_MUST_CANCEL) != 0;
@@ -146,16 +158,10 @@ static void task_wait(struct coro_task *task, struct weft_future *future, uint32
         return;
     }
     task->fut_waiter = future;
-    if (!must_cancel) {
-        task_unlock(task, flags & WEFT_AWAIT_DETACH ? TASK_DETACH : 0, 0);
-        return; /* from here on it is anybody's */
-    }
-    const char *message = task->cancel_message;
-    weft_task_ref(&task->base);
-    weft_future_ref(future);
-    task_unlock(task, TASK_PASSING, TASK_MUST_CANCEL);
-    task_pass_on(task, future, message);
-    weft_task_unref(&task->base);
+    if (must_cancel)
+        task_pass_on(task, future);
+    else
+        task_unlock(task, flags & WEFT_AWAIT_DETACH ? TASK_DETACH : 0, 0); /* from here on it is anybody's */
 }
 
 /* The step has come back suspended, and nothing of it is current any more: the task may be made ready, here or elsewhere (ENT-10). */
@@ -225,7 +231,9 @@ static int task_step(struct coro_task *task, struct weft_loop *loop)
     if (how <= WEFT_CORO_RETURN)
         return task_end(task, loop, how, suspend.value);
     if (how == WEFT_CORO_YIELD && suspend.flags == 0)
-        task_queue(task);
+        task_queue_from(task, loop);
+    else if (how == WEFT_CORO_AWAIT && suspend.future != NULL && suspend.future != &task->base.future)
+        task_wait(task, suspend.future, suspend.flags);
     else
         task_suspended(task, how, &suspend);
     return 0;

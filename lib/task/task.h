@@ -49,15 +49,16 @@ bool task_may_enter(const struct weft_task *task, const struct weft_loop *loop);
 /* Say that `task` is current on `loop`; NULL: that none is. What enter, leave and swap do once they have checked. thread: the loop's */
 static inline void task_set_current(struct weft_loop *loop, struct weft_task *task)
 {
+    struct weft_task *before = loop->execution.task;
     uint64_t id = 0;
+    if (before != NULL)
+        weft_atomic_store_relaxed(&before->is_entered, 0);
     if (task != NULL) {
         id = weft_atomic_load_relaxed(&task->id);
         id = id != 0 ? id : UINT64_MAX;
         weft_atomic_store_relaxed(&task->is_entered, 1);
         weft_atomic_store_relaxed(&task->ran_on, loop->index);
     }
-    if (loop->execution.task != NULL)
-        weft_atomic_store_relaxed(&((struct weft_task *)loop->execution.task)->is_entered, 0);
     loop->execution.task = task;
     weft_atomic_store_relaxed(&loop->execution.task_id, id);
 }

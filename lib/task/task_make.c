@@ -10,34 +10,42 @@
 #include "weft/memory.h"
 #include "weft/status.h"
 
-/* How creation differs from call to call. */
-struct task_how {
-    const struct weft_task_options *options; /* may be NULL */
-    weft_work_fn *first;                     /* what its work runs first */
-    bool is_stealable;
-};
+/* Who may make it, and who may run it. */
+enum task_how { MADE_HERE, MADE_ANYWHERE, MADE_STEALABLE };
 
 /*
  * Memory for the task of `coro`, ahead of that or its own, as a task that waits nowhere, with a reference for the caller and one for its run.
  * `here` is the loop that runs in this thread. NULL when out of memory.
  */
-static struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, const struct task_how *how)
+static inline struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, bool is_stealable)
 {
     bool is_ours = coro->ops == &step_ops || coro->ops == &fiber_ops;
     bool has_room = is_ours && coro_room(coro)->block == CORO_VACANT;
     struct coro_task *task = has_room ? coro_room(coro) : weft_malloc(sizeof(*task));
     if (task == NULL)
         return NULL;
-    *task = (struct coro_task){
-        .base = {.future = {.ops = &task_future_ops, .loop = loop_ref_from(loop, here), .refs = 2, .flags = FUTURE_IS_TASK},
-                 .ops = &coro_task_ops,
-                 .number = task_number_next(here == loop ? (struct task_room *)loop_room(loop, LOOP_ROOM_TASK) : NULL),
-                 .ran_on = loop->index},
-        .coro = coro,
-        .waiter = {.work = {.run = how->first}, .loop = loop, .is_stealable = how->is_stealable},
-        .is_stealable = how->is_stealable,
-        .block = has_room ? CORO_SHARED : CORO_APART,
-    };
+    /* Part by part: all at once, gcc clears it by a string instruction first, which costs as much as the rest of this. */
+    task->base.future =
+        (struct weft_future){.ops = &task_future_ops, .loop = loop_ref_from(loop, here), .refs = 2, .flags = FUTURE_IS_TASK};
+    task->base.ops = &coro_task_ops;
+    task->base.id = 0;
+    task->base.number = task_number_next(here == loop ? (struct task_room *)loop_room(loop, LOOP_ROOM_TASK) : NULL);
+    task->base.name = NULL;
+    task->base.is_entered = 0;
+    task->base.ran_on = loop->index;
+    task->base.parent_id = 0;
+    task->coro = coro;
+    task->waiter = (struct waiter){.work = {.run = task_run}, .loop = loop, .is_stealable = is_stealable};
+    task->fut_waiter = NULL;
+    task->cancel_message = NULL;
+    task->stepping = NULL;
+    task->state = 0;
+    task->cancelling = 0;
+    task->raise = 0;
+    task->hold_count = 0;
+    task->is_stealable = is_stealable;
+    task->is_shielded = task->is_away = false;
+    task->block = has_room ? CORO_SHARED : CORO_APART;
     return task;
 }
 
@@ -61,7 +69,7 @@ static int task_set_up(struct coro_task *task, const struct weft_task_options *o
     return options != NULL && options->name != NULL ? weft_task_set_name(&task->base, options->name) : 0;
 }
 
-static int task_start(struct coro_task *task, struct weft_loop *here, const struct weft_task_options *options)
+static inline int task_start(struct coro_task *task, struct weft_loop *here, const struct weft_task_options *options)
 {
     if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && here == task_home(task)) {
         (void)task_step_eagerly(task, here); /* a fatal status is stored in the task, as any other */
@@ -69,29 +77,8 @@ static int task_start(struct coro_task *task, struct weft_loop *here, const stru
     }
     int status = registry_add(&task->base, here);
     if (status >= 0)
-        task_queue(task);
+        task_queue_from(task, here);
     return status;
-}
-
-/* `here` is the loop that runs in this thread. */
-static int task_new(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, const struct task_how *how,
-                    struct weft_task **task_out)
-{
-    struct coro_task *task = task_alloc(loop, here, coro, how);
-    if (task == NULL)
-        return -ENOMEM;
-    int status = task_set_up(task, how->options);
-    if (status >= 0)
-        status = task_start(task, here, how->options);
-    if (status < 0) {
-        task_unmake(task); /* the caller closes the coroutine */
-        return status;
-    }
-    if (task_out != NULL)
-        *task_out = &task->base;
-    else
-        weft_task_unref(&task->base);
-    return 0;
 }
 
 static bool has_ops(const struct weft_coro *coro)
@@ -108,7 +95,7 @@ static int refuse(struct weft_coro *coro, int status)
     return status;
 }
 
-static int check_options(const struct weft_coro *coro, const struct weft_task_options *options)
+static inline int check_options(const struct weft_coro *coro, const struct weft_task_options *options)
 {
     const uint32_t known_flags = WEFT_TASK_EAGER_START | WEFT_TASK_NO_DESTROY_PENDING;
     if (coro == NULL || (options != NULL && (options->size < sizeof(*options) || (options->flags & ~known_flags) != 0)))
@@ -122,42 +109,53 @@ static inline bool has_room(struct weft_loop *loop)
     return loop_room(loop, LOOP_ROOM_TASK) != NULL || task_room(loop) != NULL;
 }
 
-int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+static inline int check_loop(struct weft_loop *loop, struct weft_loop *here, enum task_how how)
 {
-    struct weft_loop *here = loop_here();
-    int status = loop != NULL && here == loop && loop_check_open(loop) == 0 ? 0 : loop_check(loop);
-    status = status < 0 ? status : check_options(coro, options);
-    if (status >= 0 && !has_room(loop))
-        status = -ENOMEM;
-    const struct task_how how = {options, task_run, false};
-    if (status >= 0)
-        status = task_new(loop, here, coro, &how, task_out);
-    return status < 0 ? refuse(coro, status) : 0;
+    if (loop == NULL)
+        return -EINVAL;
+    return how == MADE_HERE && here != loop ? loop_check(loop) : loop_check_open(loop);
 }
 
-static int new_from_anywhere(struct weft_loop *loop, struct weft_coro *coro, const struct task_how *how, struct weft_task **task_out)
+static int task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, enum task_how how,
+                    struct weft_task **task_out)
 {
-    int status = loop == NULL ? -EINVAL : check_options(coro, how->options);
+    struct weft_loop *here = loop_here();
+    int status = check_loop(loop, here, how);
     if (status >= 0)
-        status = loop_check_open(loop);
-    if (status >= 0 && !has_room(loop))
-        status = -ENOMEM;
+        status = check_options(coro, options);
+    if (status < 0)
+        return refuse(coro, status);
+    struct coro_task *task = has_room(loop) ? task_alloc(loop, here, coro, how == MADE_STEALABLE) : NULL;
+    if (task == NULL)
+        return refuse(coro, -ENOMEM);
+    status = task_set_up(task, options);
     if (status >= 0)
-        status = task_new(loop, loop_here(), coro, how, task_out);
-    return status < 0 ? refuse(coro, status) : 0;
+        status = task_start(task, here, options);
+    if (status < 0) {
+        task_unmake(task);
+        return refuse(coro, status);
+    }
+    if (task_out != NULL)
+        *task_out = &task->base;
+    else
+        weft_task_unref(&task->base);
+    return 0;
+}
+
+int weft_task_new(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
+{
+    return task_new(loop, coro, options, MADE_HERE, task_out);
 }
 
 int weft_loop_create_task_threadsafe(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
                                      struct weft_task **task_out)
 {
-    const struct task_how how = {options, task_run, false};
-    return new_from_anywhere(loop, coro, &how, task_out);
+    return task_new(loop, coro, options, MADE_ANYWHERE, task_out);
 }
 
 int weft_loop_spawn(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options, struct weft_task **task_out)
 {
-    const struct task_how how = {options, task_run, true};
-    return new_from_anywhere(loop, coro, &how, task_out);
+    return task_new(loop, coro, options, MADE_STEALABLE, task_out);
 }
 
 /* ---- tasks of stolen jobs --------------------------------------------------------------------------------------------------------- */
@@ -173,10 +171,10 @@ static int task_run_first(struct weft_work *work)
 int task_make_child(struct weft_loop *loop, struct weft_coro *coro, struct weft_context *context, const struct weft_task *parent,
                     struct weft_task **task_out)
 {
-    const struct task_how how = {NULL, task_run_first, true};
-    struct coro_task *task = task_room(loop) == NULL ? NULL : task_alloc(loop, loop_here(), coro, &how);
+    struct coro_task *task = task_room(loop) == NULL ? NULL : task_alloc(loop, loop_here(), coro, true);
     if (task == NULL)
         return -ENOMEM;
+    task->waiter.work.run = task_run_first;
     task->is_shielded = true; /* it begins also if it is cancelled before, and is told where it first waits */
     task_adopt(&task->base, context, parent);
     *task_out = &task->base;
@@ -203,13 +201,9 @@ void task_drop_unstarted(struct weft_task *base)
 
 /* ---- the public calls ------------------------------------------------------------------------------------------------------------- */
 
-int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
-                          struct weft_task **task_out)
+static int create_by_factory(struct task_room *room, struct weft_loop *loop, struct weft_coro *coro,
+                             const struct weft_task_options *options, struct weft_task **task_out)
 {
-    struct loop_room_state *state = loop == NULL ? NULL : loop_room(loop, LOOP_ROOM_TASK);
-    struct task_room *room = (struct task_room *)state;
-    if (room == NULL || room->factory == NULL)
-        return weft_task_new(loop, coro, options, task_out);
     int status = loop_check(loop);
     if (status < 0)
         return refuse(coro, status);
@@ -222,6 +216,15 @@ int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const 
     else
         weft_task_unref(task);
     return 0;
+}
+
+int weft_loop_create_task(struct weft_loop *loop, struct weft_coro *coro, const struct weft_task_options *options,
+                          struct weft_task **task_out)
+{
+    struct task_room *room = loop == NULL ? NULL : (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
+    if (room != NULL && room->factory != NULL)
+        return create_by_factory(room, loop, coro, options, task_out);
+    return task_new(loop, coro, options, MADE_HERE, task_out);
 }
 
 int weft_loop_set_task_factory(struct weft_loop *loop, weft_task_factory_fn *factory, void *arg)

@@ -476,6 +476,6 @@ int main(int argc, char **argv)
                                              .model_count = sizeof(models) / sizeof(*models),
                                              .broken = broken,
                                              .broken_count = sizeof(broken) / sizeof(*broken),
-                                             .owns = {"lib/task/future.c"}};
+                                             .owns = {"lib/task/future.c", "lib/task/future.h"}};
     return model_main(&suite, argc, argv);
 }

@@ -58,13 +58,13 @@ struct worker *worker_current(void)
 
 static unsigned run_batch(struct weft_loop *loop)
 {
-    struct inbox_batch batch = inbox_take_all(&loop->worker.inbox);
+    struct inbox_batch posted = inbox_take_all(&loop->worker.inbox);
+    struct weft_work_list batch = loop->worker.fifo, list = {posted.first, posted.last, posted.count};
+    loop->worker.fifo = (struct weft_work_list){NULL, NULL, 0};
+    weft_work_list_append(&batch, &list);
     unsigned count = 0;
-    for (struct weft_work *work = batch.first, *next; work != NULL; work = next) {
-        next = work->next;
+    for (struct weft_work *work; (work = weft_work_list_pop(&batch)) != NULL; count++)
         (void)work->run(work);
-        count++;
-    }
     return count;
 }
 
@@ -83,7 +83,8 @@ void stand_in_run_some(unsigned index, unsigned count)
 {
     running = &stand_in_loops[index];
     for (unsigned done = 0; done < count;) {
-        model_wait(&tokens[index]);
+        if (running->worker.fifo.head == NULL)
+            model_wait(&tokens[index]);
         done += run_batch(running);
     }
     running = NULL;
