@@ -202,7 +202,7 @@ def check_contracts(tree):
 
 
 def check_pairing(tree):
-    ordered = re.compile(r"\bweft_atomic_\w+_(acquire|release|acq_rel|seq_cst)\b")
+    ordered = re.compile(r"\bweft_atomic_\w+_(acquire|release|acq_rel|seq_cst)(_by_rmw)?\b")
     for path in tree.select(("lib",), (".c", ".h")):
         lines = tree.lines(path)
         for number, line in enumerate(COMMENT.sub(blank, tree.text(path)).split("\n")):

@@ -83,6 +83,16 @@ extern uint32_t weft_atomic_fence_word; /* TSan models no fence; a read-modify-w
 #define weft_atomic_fence_seq_cst() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 #endif
 
+/*
+ * The same between a store and a load that have a read-modify-write between them, in a call that is not inlined or under another ordered
+ * access: where each of those is a full fence, it is not paid for twice.
+ */
+#if (defined(__x86_64__) || defined(__i386__)) && !defined(WEFT_ATOMIC_TSAN)
+#define weft_atomic_fence_seq_cst_by_rmw() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+#else
+#define weft_atomic_fence_seq_cst_by_rmw() weft_atomic_fence_seq_cst()
+#endif
+
 /* Bring the line of `*ptr` here for a read-modify-write that follows a load of it: one transfer instead of two. Orders nothing. */
 #if defined(__x86_64__)
 #define weft_atomic_fetch_line(ptr)                                                                                                        \

@@ -27,7 +27,7 @@ struct coro_task {
     struct weft_task base; /* first */
     struct weft_coro *coro;
     struct waiter waiter;           /* its loop: where the task is held, else its home */
-    struct weft_future *fut_waiter; /* the coroutine's: it keeps it until the next step begins */
+    struct weft_future *fut_waiter; /* atomic. The coroutine's: it keeps it until the next step begins */
     const char *cancel_message;
     struct weft_loop *stepping; /* the loop that steps it at this moment */
     uint32_t state;
@@ -114,6 +114,22 @@ static inline void task_unlock(struct coro_task *task, uint32_t set, uint32_t cl
     uint32_t state = (weft_atomic_load_relaxed(&task->state) | set) & ~(clear | TASK_LOCKED);
     /* Pairs with the acquire in task_lock(): what was changed under the lock. */
     weft_atomic_store_release(&task->state, state);
+}
+
+/*
+ * The future that the task waits for, or is about to hang on, or has been woken by; NULL between its waits. Under the lock, unless the
+ * task is the caller's own.
+ */
+static inline struct weft_future *task_awaits(const struct coro_task *task)
+{
+    /* Pairs with the release in task_set_awaited(). */
+    return weft_atomic_load_acquire(&task->fut_waiter);
+}
+
+static inline void task_set_awaited(struct coro_task *task, struct weft_future *future)
+{
+    /* Release: what the future is made of. Pairs with the acquire in task_awaits(). */
+    weft_atomic_store_release(&task->fut_waiter, future);
 }
 
 extern const struct weft_task_ops coro_task_ops;

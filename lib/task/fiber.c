@@ -396,7 +396,7 @@ int weft_await(struct weft_future *future, void **value_out)
 int fiber_await_frame(struct weft_future *future)
 {
     int status = weft_await_flags(future, WEFT_AWAIT_DETACH, NULL);
-    /* Pairs with the acq_rel in unref_last(): what others did to the future is done. */
+    /* Pairs with the acq_rel in future_unref_is_last(): what others did to the future is done. */
     while (weft_atomic_load_acquire(&future->refs) > 1) {
         (void)future_complete(future, FUTURE_CANCELLED, -ECANCELED, NULL); /* a callback that still hangs there is to come and go */
         int raised = weft_yield();

@@ -91,11 +91,12 @@ static struct waiter *waiter_unlink(struct waiter *newest, struct waiter *waiter
 bool future_remove_waiter(struct weft_future *future, struct waiter *waiter)
 {
     uintptr_t state = future_lock(future);
-    if (state & STATE_DONE) {
+    struct waiter *newest = newest_waiter(state);
+    if ((state & STATE_DONE) != 0 || (newest != waiter && newer_waiter(waiter) == NULL)) {
         future_unlock(future, state);
         return false;
     }
-    future_unlock(future, (uintptr_t)waiter_unlink(newest_waiter(state), waiter));
+    future_unlock(future, (uintptr_t)waiter_unlink(newest, waiter));
     return true;
 }
 

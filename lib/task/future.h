@@ -50,7 +50,8 @@ bool future_add_waiter(struct weft_future *future, struct waiter *waiter);
  * Take `waiter` off `future`.
  *
  * thread:  any
- * returns: false if it does not hang there: its work is queued or will be in a moment
+ * returns: false if it does not hang there: its work is queued or will be in a moment; or it is about to be hung, and the `next` of its work
+ *          is NULL
  */
 bool future_remove_waiter(struct weft_future *future, struct waiter *waiter);
 

@@ -3,8 +3,9 @@
  *
  * A task that is not done is in exactly one of three places (TASK-2): waiting, its waiter hanging on `fut_waiter`; queued, its waiter's
  * work in a queue; or running. The waiter is one object for both, so that a wake-up is the queueing itself and allocates nothing. `lock`
- * guards what a canceller in another thread needs to see together: the future waited for, the request, the count. Lock order: the task's,
- * then the future's; nobody calls out under either. Cancelling is in task_cancel.c, making in task_make.c, holding in place.c.
+ * guards what a canceller in another thread needs to see together: the future waited for, the request, the count; only a wait that begins at
+ * home does without (task_wait_at_home()). Lock order: the task's, then the future's; nobody calls out under either. Cancelling is in
+ * task_cancel.c, making in task_make.c, holding in place.c.
  *
  * A task is pinned to its home, or stealable: then each step may run on another loop, unless the task is held on one (task_hold()). So
  * whoever hangs it on a future, or queues it, has given it away: from there on another thread may be stepping it, or have freed it. What
@@ -142,30 +143,65 @@ static inline bool task_is_passing(struct coro_task *task)
     return (weft_atomic_load_relaxed(&task->state) & (TASK_LOCKED | TASK_PASSING)) != 0 && task_is_left(task);
 }
 
-/*
- * Hang on `future`, or be queued at once if it is done. A cancellation that was asked for while running goes on to what the task waits for
- * now.
- */
-static inline void task_wait(struct coro_task *task, struct weft_future *future, uint32_t flags)
+/* A cancellation that was asked for while the task was running goes on to what it waits for now. Under the lock, which it leaves. */
+static void task_wait_locked(struct coro_task *task, struct weft_future *future, bool is_hanging, uint32_t flags)
 {
-    task_lock(task);
-    bool must_cancel = (task_bits(task) & TASK_MUST_CANCEL) != 0;
-    bool is_detached = must_cancel && (flags & WEFT_AWAIT_DETACH) != 0;
-    bool is_hanging = !is_detached && future_add_waiter(future, &task->waiter);
     if (!is_hanging) {
         task_unlock(task, 0, 0);
         task_queue(task);
+    } else if ((task_bits(task) & TASK_MUST_CANCEL) != 0) {
+        task_pass_on(task, future);
+    } else {
+        task_unlock(task, flags & WEFT_AWAIT_DETACH ? TASK_DETACH : 0, 0); /* from here on it is anybody's */
+    }
+}
+
+/* Hang on `future`, or be queued at once if it is done, wherever the task goes on. */
+static void task_wait_anywhere(struct coro_task *task, struct weft_future *future, uint32_t flags)
+{
+    task_lock(task);
+    bool is_detached = (task_bits(task) & TASK_MUST_CANCEL) != 0 && (flags & WEFT_AWAIT_DETACH) != 0;
+    bool is_hanging = !is_detached && future_add_waiter(future, &task->waiter);
+    if (is_hanging)
+        task_set_awaited(task, future);
+    task_wait_locked(task, future, is_hanging, flags);
+}
+
+/*
+ * The same for a task that goes on at its home, which runs here. So the task stays this thread's, hanging or queued, and needs the lock only
+ * if somebody asks it to stop at this very moment.
+ */
+static inline void task_wait_at_home(struct coro_task *task, struct weft_future *future)
+{
+    task->waiter.work.next = NULL; /* which tells future_remove_waiter() that it does not hang yet */
+    task_set_awaited(task, future);
+    bool is_hanging = future_add_waiter(future, &task->waiter);
+    /* Pairs with the fence in task_lock_to_ask(). */
+    weft_atomic_fence_seq_cst_by_rmw();
+    if (task_bits(task) == 0) {
+        if (!is_hanging)
+            task_queue(task);
         return;
     }
-    task->fut_waiter = future;
-    if (must_cancel)
-        task_pass_on(task, future);
+    task_lock(task);
+    if (task_awaits(task) == future)
+        task_wait_locked(task, future, is_hanging, 0);
     else
-        task_unlock(task, flags & WEFT_AWAIT_DETACH ? TASK_DETACH : 0, 0); /* from here on it is anybody's */
+        task_unlock(task, 0, 0); /* who asks has taken it off already, and queued it */
+}
+
+/* Hang on `future`, or be queued at once if it is done. `loop` runs here. */
+static inline void task_wait(struct coro_task *task, struct weft_loop *loop, struct weft_future *future, uint32_t flags)
+{
+    bool is_at_home = task->waiter.loop == loop && !task->waiter.is_stealable && task_home(task) == loop;
+    if (is_at_home && flags == 0 && task_bits(task) == 0)
+        task_wait_at_home(task, future);
+    else
+        task_wait_anywhere(task, future, flags);
 }
 
 /* The step has come back suspended, and nothing of it is current any more: the task may be made ready, here or elsewhere (ENT-10). */
-static void task_suspended(struct coro_task *task, int how, const struct weft_suspend *suspend)
+static void task_suspended(struct coro_task *task, struct weft_loop *loop, int how, const struct weft_suspend *suspend)
 {
     if (how == WEFT_CORO_YIELD) {
         task->is_shielded = (suspend->flags & TASK_SHIELDED) != 0;
@@ -175,7 +211,7 @@ static void task_suspended(struct coro_task *task, int how, const struct weft_su
     } else if (suspend->future == &task->base.future) {
         task_raise_next(task, WEFT_EAWAITSELF);
     } else {
-        task_wait(task, suspend->future, suspend->flags);
+        task_wait(task, loop, suspend->future, suspend->flags);
     }
 }
 
@@ -183,9 +219,9 @@ static void task_suspended(struct coro_task *task, int how, const struct weft_su
 static int task_end_wait(struct coro_task *task)
 {
     task_lock(task);
-    struct weft_future *future = task->fut_waiter;
+    struct weft_future *future = task_awaits(task);
     int status = (task_bits(task) & TASK_MUST_CANCEL) != 0 ? -ECANCELED : task->raise;
-    task->fut_waiter = NULL;
+    task_set_awaited(task, NULL);
     task->raise = 0;
     if (future != NULL && future_get_state(future) == FUTURE_CANCELLED)
         task->cancel_message = future->value; /* it came first, whatever was asked for since */
@@ -203,7 +239,7 @@ static inline int task_resume_status(struct coro_task *task)
      * A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. Pairs with the release
      * in task_unlock(): the last step's thread may be in task_wait() yet, and the fields are not to be looked at before it has left.
      */
-    bool is_free = weft_atomic_load_acquire(&task->state) == 0 && task->fut_waiter == NULL && task->raise == 0;
+    bool is_free = weft_atomic_load_acquire(&task->state) == 0 && task_awaits(task) == NULL && task->raise == 0;
     return is_shielded || is_free ? 0 : task_end_wait(task);
 }
 
@@ -233,9 +269,9 @@ static int task_step(struct coro_task *task, struct weft_loop *loop)
     if (how == WEFT_CORO_YIELD && suspend.flags == 0)
         task_queue_from(task, loop);
     else if (how == WEFT_CORO_AWAIT && suspend.future != NULL && suspend.future != &task->base.future)
-        task_wait(task, suspend.future, suspend.flags);
+        task_wait(task, loop, suspend.future, suspend.flags);
     else
-        task_suspended(task, how, &suspend);
+        task_suspended(task, loop, how, &suspend);
     return 0;
 }
 
@@ -248,7 +284,7 @@ int task_step_eagerly(struct coro_task *task, struct weft_loop *loop)
     int status = weft_register_task(&task->base);
     if (status < 0)
         loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
-    task_suspended(task, how, &suspend);
+    task_suspended(task, loop, how, &suspend);
     return 0;
 }
 
@@ -310,10 +346,10 @@ static void task_abandon(struct weft_task *base)
 {
     struct coro_task *task = coro_task(base);
     task_lock(task);
-    struct weft_future *future = task->fut_waiter;
+    struct weft_future *future = task_awaits(task);
     bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
     if (was_hanging)
-        task->fut_waiter = NULL;
+        task_set_awaited(task, NULL);
     struct task_room *awaiting = was_hanging ? NULL : awaiting_room(task);
     if (awaiting != NULL)
         awaiting->awaited_count++;
@@ -326,9 +362,9 @@ void task_finish(struct weft_task *base, struct weft_loop *loop, void (*end)(str
 {
     struct coro_task *task = coro_task(base);
     task_lock(task);
-    struct weft_future *future = task->fut_waiter;
+    struct weft_future *future = task_awaits(task);
     bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
-    task->fut_waiter = NULL;
+    task_set_awaited(task, NULL);
     task_unlock(task, 0, TASK_DETACH);
     if (was_hanging)
         task_queue(task);

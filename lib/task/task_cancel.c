@@ -10,6 +10,17 @@
 #include "lib/task/coro_task.h"
 #include "weft/status.h"
 
+/*
+ * The lock, for one who is about to look what the task waits for. A task that begins to wait at home takes no lock: it says for what, and
+ * then looks whether anybody asks for it. Of the two at least one sees the other.
+ */
+static void task_lock_to_ask(struct coro_task *task)
+{
+    task_lock(task);
+    /* Pairs with the fence in task_wait_at_home(). */
+    weft_atomic_fence_seq_cst_by_rmw();
+}
+
 /* Have the next step raise it. A second request does not change what is to be said. Under the lock, which it leaves. */
 static void task_must_cancel(struct coro_task *task, const char *message)
 {
@@ -21,9 +32,10 @@ static void task_must_cancel(struct coro_task *task, const char *message)
 /* Leave the future that the task waits for. False if it waits for none, or its wake-up is on its way already. Under the lock. */
 static bool task_leave_wait(struct coro_task *task)
 {
-    if (task->fut_waiter == NULL || !future_remove_waiter(task->fut_waiter, &task->waiter))
+    struct weft_future *future = task_awaits(task);
+    if (future == NULL || !future_remove_waiter(future, &task->waiter))
         return false;
-    task->fut_waiter = NULL;
+    task_set_awaited(task, NULL);
     return true;
 }
 
@@ -42,20 +54,21 @@ static enum cancel_step cancel_reach(struct coro_task *task, const char *message
         task_queue(task);
         return CANCEL_TAKEN;
     }
-    if (task->fut_waiter == NULL || (task_bits(task) & TASK_DETACH) != 0) {
+    struct weft_future *future = task_awaits(task);
+    if (future == NULL || (task_bits(task) & TASK_DETACH) != 0) {
         task_must_cancel(task, message);
         return CANCEL_TAKEN;
     }
     if ((task_bits(task) & TASK_MUST_CANCEL) == 0)
         task->cancel_message = message;
-    *future_out = weft_future_ref(task->fut_waiter);
+    *future_out = weft_future_ref(future);
     task_unlock(task, 0, 0);
     return CANCEL_GOES_ON;
 }
 
 static enum cancel_step cancel_begin(struct coro_task *task, const char *message, struct weft_future **future_out)
 {
-    task_lock(task);
+    task_lock_to_ask(task);
     if (weft_future_done(&task->base.future)) {
         task_unlock(task, 0, 0);
         (void)weft_future_cancel(&task->base.future, message); /* too late, which counts as asking for its result */
@@ -69,8 +82,9 @@ static enum cancel_step cancel_begin(struct coro_task *task, const char *message
 static enum cancel_step cancel_refused(struct coro_task *task, const struct weft_future *future, const char *message,
                                        struct weft_future **future_out)
 {
-    task_lock(task);
-    if (task->fut_waiter != future && task->fut_waiter != NULL)
+    task_lock_to_ask(task);
+    struct weft_future *present = task_awaits(task);
+    if (present != future && present != NULL)
         return cancel_reach(task, message, future_out);
     task_must_cancel(task, message);
     return CANCEL_TAKEN;
@@ -79,7 +93,7 @@ static enum cancel_step cancel_refused(struct coro_task *task, const struct weft
 /* Tasks that wait for each other in a ring would pass it round for ever: this one leaves its wait. */
 static void cancel_in_ring(struct coro_task *task, const char *message)
 {
-    task_lock(task);
+    task_lock_to_ask(task);
     bool was_hanging = task_leave_wait(task);
     task_must_cancel(task, message);
     if (was_hanging)

@@ -91,7 +91,8 @@ void model_pause(void);
 #define weft_atomic_and_acq_rel(ptr, bits) MODEL_UPDATE_(MODEL_AND, ptr, bits, MODEL_ACQ_REL)
 #define weft_atomic_and_release(ptr, bits) MODEL_UPDATE_(MODEL_AND, ptr, bits, MODEL_RELEASE)
 
-#define weft_atomic_fence_seq_cst() model_fence(MODEL_SITE(MODEL_FENCE, MODEL_SEQ_CST, MODEL_RELAXED))
+#define weft_atomic_fence_seq_cst()        model_fence(MODEL_SITE(MODEL_FENCE, MODEL_SEQ_CST, MODEL_RELAXED))
+#define weft_atomic_fence_seq_cst_by_rmw() weft_atomic_fence_seq_cst()
 
 #define weft_atomic_pause() model_pause()
 

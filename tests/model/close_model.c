@@ -97,8 +97,8 @@ static void close_and_forget(void)
     stand_in_run_some(0, 1);
     struct coro_task *of = coro_task(task);
     task_lock(of);
-    struct weft_future *left = of->fut_waiter;
-    of->fut_waiter = NULL;
+    struct weft_future *left = task_awaits(of);
+    task_set_awaited(of, NULL);
     task_unlock(of, 0, 0);
     if (left != NULL)
         (void)future_remove_waiter(left, &of->waiter);

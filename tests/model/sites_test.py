@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-ORDERED = re.compile(r"\bweft_atomic_(load|store|exchange|add|sub|or|and|cas|fence)_(acquire|release|acq_rel|seq_cst)\b")
+ORDERED = re.compile(r"\bweft_atomic_(load|store|exchange|add|sub|or|and|cas|fence)_(acquire|release|acq_rel|seq_cst)(?:_by_rmw)?\b")
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 
 

@@ -98,6 +98,14 @@ static int next_cancelling(int status, struct weft_suspend *suspend_out)
     return next_await(status, suspend_out);
 }
 
+/* Makes what it awaits, so that nobody else knows of it but by the task. */
+static int next_making(int status, struct weft_suspend *suspend_out)
+{
+    if (status == 0 && script.steps == 0)
+        MODEL_CHECK(weft_loop_create_future(&stand_in_loops[0], &futures[0]) == 0);
+    return next_await(status, suspend_out);
+}
+
 /* ---- roles -------------------------------------------------------------------------------------------------------------------------- */
 
 static void run_0(void)
@@ -145,7 +153,7 @@ static void spawn(unsigned waits, bool is_stealable, int (*next)(int status, str
     static const struct weft_coro_ops ops = {.size = sizeof(ops), .send = script_send, .close = script_close};
     stand_in_count = is_stealable ? 2 : 1;
     script = (struct script){.coro.ops = &ops, .next = next, .waits = waits};
-    for (unsigned i = 0; i < waits && next != next_yield; i++)
+    for (unsigned i = 0; i < waits && next != next_yield && next != next_making; i++)
         MODEL_CHECK(weft_loop_create_future(&stand_in_loops[0], &futures[i]) == 0);
     task = stand_in_spawn(0, &script.coro, is_stealable);
 }
@@ -175,6 +183,11 @@ static void one_detached(void)
     spawn(1, true, next_detached);
 }
 
+static void one_making(void)
+{
+    spawn(1, false, next_making);
+}
+
 static void two_stubborn(void)
 {
     spawn(2, false, next_stubborn);
@@ -197,7 +210,7 @@ static void check_cancelled(void)
 {
     bool stands = (task_bits(coro_task(task)) & TASK_MUST_CANCEL) != 0;
     bool is_cancelled = weft_future_cancelled(&task->future);
-    MODEL_CHECK(weft_future_done(&task->future) && script.is_inside);
+    MODEL_CHECK(weft_future_done(&task->future) && script.is_inside && task_awaits(coro_task(task)) == NULL);
     MODEL_CHECK(accepted > 0 ? stands || is_cancelled : !is_cancelled);
     MODEL_CHECK(!is_cancelled || weft_future_cancel_message(&task->future)[0] == 'o');
     MODEL_CHECK(is_cancelled || script.steps >= script.waits);
@@ -223,7 +236,7 @@ static void check_stubborn(void)
 /* Looks what the task waits for, and cancels that, without the lock that ties the two together. */
 static void cancel_unlocked(void)
 {
-    struct weft_future *future = coro_task(task)->fut_waiter;
+    struct weft_future *future = task_awaits(coro_task(task));
     if (future != NULL)
         (void)weft_future_cancel(future, "one");
 }
@@ -233,7 +246,7 @@ static void cancel_queue_first(void)
 {
     struct coro_task *of = coro_task(task);
     task_lock(of);
-    bool was_waiting = of->fut_waiter != NULL;
+    bool was_waiting = task_awaits(of) != NULL;
     task_unlock(of, TASK_MUST_CANCEL, 0);
     if (was_waiting) {
         task_queue(of);
@@ -251,6 +264,11 @@ static const struct model models[] = {
     {.name = "cancel_never_done",
      .about = "a request reaches a task that nobody else would wake, whether it waits already or not",
      .setup = one_pinned,
+     .threads = {run_0, cancel},
+     .check = check_cancelled},
+    {.name = "cancel_made",
+     .about = "one who cancels a task that waits for what it has just made sees what that is",
+     .setup = one_making,
      .threads = {run_0, cancel},
      .check = check_cancelled},
     {.name = "steal",
@@ -293,6 +311,8 @@ static const struct model models[] = {
 static const struct model_equivalent equivalent[] = {
     {"coro_task.h:task_unlock:store_release>late",
      "the lock is held for one operation more, in which nobody calls out and nobody waits for it"},
+    {"coro_task.h:task_set_awaited:store_release>late",
+     "who begins to wait at home has not asked for the future's lock yet, let alone come to the fence; all others are under the lock"},
     {NULL, NULL},
 };
 
