@@ -132,6 +132,42 @@ static inline void task_set_awaited(struct coro_task *task, struct weft_future *
     weft_atomic_store_release(&task->fut_waiter, future);
 }
 
+/* True if the step of `task` that is due has nothing to raise and leaves no wait behind. thread: the one that is about to step it */
+static inline bool task_is_free(const struct coro_task *task)
+{
+    /*
+     * A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. Pairs with the release
+     * in task_unlock(): the last step's thread may be in task_wait() yet, and the fields are not to be looked at before it has left.
+     */
+    return weft_atomic_load_acquire(&task->state) == 0 && task_awaits(task) == NULL && task->raise == 0;
+}
+
+/*
+ * What a step of ours hands to send: the place for what comes out, and the task whose step comes back. That is the one that was sent to,
+ * unless it has passed its turn on meanwhile (pass.c).
+ */
+struct task_turn {
+    struct weft_suspend suspend;
+    struct coro_task *task;
+    bool may_pass; /* it is a work's: whoever began it does nothing more before the next work */
+};
+
+/*
+ * The task that is next in this snapshot, if `task`, which is stepped on `loop`, may pass its turn to it: both belong there, and the next step
+ * is to do nothing but to go on. NULL if there is none. `suspend` is what the step was handed.
+ *
+ * thread:  the loop's
+ */
+struct coro_task *task_next_in_turn(struct weft_loop *loop, const struct coro_task *task, struct weft_suspend *suspend);
+
+/*
+ * End the step of `task`, which yields, and begin that of `next`, which is task_next_in_turn(). `suspend` is what the first was handed; it is
+ * the other's from here on.
+ *
+ * thread:  the loop's
+ */
+void task_pass_turn(struct weft_loop *loop, struct coro_task *task, struct coro_task *next, struct weft_suspend *suspend);
+
 extern const struct weft_task_ops coro_task_ops;
 
 /* True if it is one of ours. thread: any */

@@ -110,7 +110,7 @@ int fiber_open(struct weft_loop *loop)
 
 static struct fiber_room *room_here(void)
 {
-    struct weft_loop *loop = weft_get_running_loop();
+    struct weft_loop *loop = loop_here();
     return loop == NULL ? NULL : (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
 }
 
@@ -175,7 +175,7 @@ static struct fiber_context *context_here(struct fiber_room *room)
     return &room->thread_context;
 }
 
-static int fiber_start(struct fiber *fiber, struct fiber_room *room)
+__attribute__((noinline)) static int fiber_start(struct fiber *fiber, struct fiber_room *room)
 {
     int status = stack_acquire(&room->pool, (enum stack_class)fiber->stack_class, &fiber->stack);
     if (status < 0)
@@ -201,8 +201,13 @@ static void fiber_release_stack(struct fiber *fiber)
     }
 }
 
-/* Run the fiber until it suspends or is over. `room` is that of the loop that runs here. */
-static void fiber_resume(struct fiber *fiber, struct fiber_room *room)
+/*
+ * Run the fiber until it suspends or is over, or until another does that it has passed its turn on to. `room` is that of the loop that runs
+ * here.
+ *
+ * returns: who came back. If he is over, his stack has gone back
+ */
+static inline struct fiber *fiber_resume(struct fiber *fiber, struct fiber_room *room)
 {
     struct fiber *outer = room->current;
     struct fiber_context *caller = context_here(room);
@@ -211,11 +216,13 @@ static void fiber_resume(struct fiber *fiber, struct fiber_room *room)
     if (fiber->jobs != NULL)
         jobs_show(fiber->jobs);
     fiber_context_switch(caller, &fiber->context);
+    fiber = room->current;
     room->current = outer;
     if (fiber->has_forked)
         jobs_show(outer == NULL ? NULL : outer->jobs);
     if (fiber->is_over)
         fiber_release_stack(fiber);
+    return fiber;
 }
 
 static int fiber_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
@@ -225,7 +232,7 @@ static int fiber_send(struct weft_coro *coro, int status, struct weft_suspend *s
         return WEFT_ECLOSED; /* it was finished where another one needed it to be */
     if (fiber->room == NULL && status < 0)
         return status;
-    struct fiber_room *room = fiber_room(weft_get_running_loop()); /* which a thief may not have yet */
+    struct fiber_room *room = fiber_room(loop_here()); /* which a thief may not have yet */
     if (room == NULL)
         return -ENOMEM;
     if (fiber->room == NULL) {
@@ -235,21 +242,32 @@ static int fiber_send(struct weft_coro *coro, int status, struct weft_suspend *s
     }
     fiber->suspend = suspend_out;
     fiber->status = status;
-    fiber_resume(fiber, room);
-    if (fiber->is_over)
-        suspend_out->value = fiber->result;
-    return fiber->status > 0 && fiber->is_over ? WEFT_CORO_RETURN : fiber->status;
+    fiber = fiber_resume(fiber, room);
+    if (!fiber->is_over)
+        return fiber->status;
+    suspend_out->value = fiber->result;
+    return fiber->status > 0 ? WEFT_CORO_RETURN : fiber->status;
 }
 
-/* Leave the fiber with `how`; what is raised where it goes on. */
-static int fiber_suspend(struct fiber *fiber, int how, struct weft_future *future, uint32_t flags)
+/* What a fiber that has jobs, or is being closed, does before it suspends. False if it does not. */
+__attribute__((noinline)) static bool fiber_may_leave(struct fiber *fiber, int how)
 {
-    if (fiber->closing_waits > 0 && ++fiber->closing_waits < CLOSING_WAITS_MAX)
-        return WEFT_ECLOSED;
-    if (fiber->jobs != NULL && fiber->closing_waits == 0 && !fiber->jobs->is_joining)
+    if (fiber->closing_waits > 0)
+        return ++fiber->closing_waits >= CLOSING_WAITS_MAX;
+    if (!fiber->jobs->is_joining)
         jobs_leave(fiber->jobs, how == WEFT_CORO_YIELD);
-    if (fiber->closing_waits == 0)
-        *fiber->suspend = (struct weft_suspend){.future = future, .flags = flags};
+    return true;
+}
+
+/*
+ * Leave the fiber with `how`; what is raised where it goes on. Inlined: each return between a switch and the user's code is one that the
+ * processor foresees wrongly, and so is its counterpart on the other side.
+ */
+__attribute__((always_inline)) static inline int fiber_suspend(struct fiber *fiber, int how, struct weft_future *future, uint32_t flags)
+{
+    if ((fiber->jobs != NULL || fiber->closing_waits > 0) && !fiber_may_leave(fiber, how))
+        return WEFT_ECLOSED;
+    *fiber->suspend = (struct weft_suspend){.future = future, .flags = flags};
     fiber->status = how;
     fiber_context_switch(&fiber->context, fiber->caller);
     return fiber->status;
@@ -276,11 +294,13 @@ static void fiber_unwind(struct fiber *fiber)
     struct weft_loop *loop = weft_get_running_loop();
     struct fiber_room *room = loop == NULL ? NULL : fiber_room(loop);
     struct fiber_room elsewhere = {.thread = 0}; /* no loop runs here: a stand-in to switch from; waits then return WEFT_ENOFIBER */
+    struct weft_suspend given_up;
+    fiber->suspend = &given_up;
     fiber->closing_waits = 1;
     fiber->status = WEFT_ECLOSED;
     struct fiber *outer = unwound_get();
     unwound_set(loop == NULL ? fiber : NULL);
-    fiber_resume(fiber, room == NULL ? &elsewhere : room);
+    (void)fiber_resume(fiber, room == NULL ? &elsewhere : room);
     unwound_set(outer);
 }
 
@@ -407,10 +427,47 @@ int fiber_await_frame(struct weft_future *future)
     return status;
 }
 
+/* True if all that the fiber does where it comes and goes is the switch. */
+static bool is_plain(const struct fiber *fiber)
+{
+    return fiber->jobs == NULL && !fiber->has_forked && fiber->closing_waits == 0;
+}
+
+/*
+ * The fiber that is next in this snapshot, if `fiber`, which yields, may go on as it at once, without a switch to the loop and back; it is
+ * the current one then.
+ */
+static struct fiber *fiber_pass_turn(struct fiber *fiber, struct fiber_room *room, struct weft_loop *loop)
+{
+    struct coro_task *task = coro_room(&fiber->coro);
+    if (task->block != CORO_SHARED || !is_plain(fiber))
+        return NULL; /* it may be somebody else's to send to */
+    struct coro_task *next_task = task_next_in_turn(loop, task, fiber->suspend);
+    if (next_task == NULL || next_task->coro->ops != &fiber_ops)
+        return NULL;
+    struct fiber *next = weft_container_of(next_task->coro, struct fiber, coro);
+    if (next->room == NULL || next->is_over || !is_plain(next))
+        return NULL;
+    task_pass_turn(loop, task, next_task, fiber->suspend);
+    next->suspend = fiber->suspend;
+    next->status = 0;
+    next->caller = fiber->caller;
+    room->current = next;
+    return next;
+}
+
 int weft_yield(void)
 {
-    struct fiber *fiber = fiber_here();
-    return fiber == NULL ? WEFT_ENOFIBER : fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, 0);
+    struct weft_loop *loop = loop_here();
+    struct fiber_room *room = loop == NULL ? NULL : (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+    struct fiber *fiber = room == NULL ? NULL : room->current;
+    if (fiber == NULL)
+        return WEFT_ENOFIBER;
+    struct fiber *next = fiber_pass_turn(fiber, room, loop);
+    if (next == NULL)
+        return fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, 0);
+    fiber_context_switch(&fiber->context, &next->context);
+    return fiber->status;
 }
 
 int fiber_pause(void)

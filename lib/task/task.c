@@ -235,23 +235,23 @@ static inline int task_resume_status(struct coro_task *task)
 {
     bool is_shielded = task->is_shielded;
     task->is_shielded = false;
-    /*
-     * A task that has only yielded needs no lock: who cancels it at this very moment does so for its next suspension. Pairs with the release
-     * in task_unlock(): the last step's thread may be in task_wait() yet, and the fields are not to be looked at before it has left.
-     */
-    bool is_free = weft_atomic_load_acquire(&task->state) == 0 && task_awaits(task) == NULL && task->raise == 0;
-    return is_shielded || is_free ? 0 : task_end_wait(task);
+    return task_is_free(task) || is_shielded ? 0 : task_end_wait(task);
 }
 
-/* Run the coroutine on `loop`, the one that runs here, until it suspends or ends. */
-static inline int task_send(struct coro_task *task, struct weft_loop *loop, struct weft_suspend *suspend_out)
+/* Run the coroutine on `loop`, the one that runs here, until it suspends or ends. Whose step comes back is in `turn`. */
+static inline int task_send(struct coro_task *task, struct weft_loop *loop, struct task_turn *turn)
 {
     int status = task_resume_status(task);
     struct weft_task *outer_task = task_get_current(loop);
     task_set_current(loop, &task->base);
     weft_atomic_store_relaxed(&task->stepping, loop);
     struct weft_context *outer = context_swap_current(task->base.future.context);
-    int how = task->coro->ops->send(task->coro, status, suspend_out);
+    int how = task->coro->ops->send(task->coro, status, &turn->suspend);
+    while (how == WEFT_CORO_YIELD && turn->suspend.flags == 0 && (task = task_next_in_turn(loop, turn->task, &turn->suspend)) != NULL) {
+        task_pass_turn(loop, turn->task, task, &turn->suspend);
+        how = task->coro->ops->send(task->coro, 0, &turn->suspend);
+    }
+    task = turn->task;
     task->base.future.context = context_swap_current(outer);
     weft_atomic_store_relaxed(&task->stepping, NULL);
     task_set_current(loop, outer_task);
@@ -260,31 +260,31 @@ static inline int task_send(struct coro_task *task, struct weft_loop *loop, stru
 
 static int task_step(struct coro_task *task, struct weft_loop *loop)
 {
-    struct weft_suspend suspend = {NULL, NULL, 0, 0};
+    struct task_turn turn = {.task = task, .may_pass = true};
     if (task_is_passing(task))
         return 0;
-    int how = task_send(task, loop, &suspend);
+    int how = task_send(task, loop, &turn);
     if (how <= WEFT_CORO_RETURN)
-        return task_end(task, loop, how, suspend.value);
-    if (how == WEFT_CORO_YIELD && suspend.flags == 0)
-        task_queue_from(task, loop);
-    else if (how == WEFT_CORO_AWAIT && suspend.future != NULL && suspend.future != &task->base.future)
-        task_wait(task, loop, suspend.future, suspend.flags);
+        return task_end(turn.task, loop, how, turn.suspend.value);
+    if (how == WEFT_CORO_YIELD && turn.suspend.flags == 0)
+        task_queue_from(turn.task, loop);
+    else if (how == WEFT_CORO_AWAIT && turn.suspend.future != NULL && turn.suspend.future != &turn.task->base.future)
+        task_wait(turn.task, loop, turn.suspend.future, turn.suspend.flags);
     else
-        task_suspended(task, loop, how, &suspend);
+        task_suspended(turn.task, loop, how, &turn.suspend);
     return 0;
 }
 
 int task_step_eagerly(struct coro_task *task, struct weft_loop *loop)
 {
-    struct weft_suspend suspend = {NULL, NULL, 0, 0};
-    int how = task_send(task, loop, &suspend);
+    struct task_turn turn = {.task = task};
+    int how = task_send(task, loop, &turn);
     if (how <= WEFT_CORO_RETURN)
-        return task_end(task, loop, how, suspend.value);
+        return task_end(task, loop, how, turn.suspend.value);
     int status = weft_register_task(&task->base);
     if (status < 0)
         loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
-    task_suspended(task, loop, how, &suspend);
+    task_suspended(task, loop, how, &turn.suspend);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "lib/base/context.h"
 #include "lib/loop/loop.h"
+#include "lib/task/coro_task.h"
 #include "lib/task/fiber.h"
 #include "lib/task/future.h"
 #include "lib/task/job.h"
@@ -99,9 +100,25 @@ void jobs_show(struct fiber_jobs *jobs)
     (void)jobs;
 }
 
+struct worker *worker_current(void)
+{
+    return &running->worker;
+}
+
 struct weft_loop *weft_get_running_loop(void)
 {
     return running;
+}
+
+struct coro_task *task_next_in_turn(struct weft_loop *loop, const struct coro_task *task, struct weft_suspend *suspend)
+{
+    (void)loop, (void)task, (void)suspend;
+    return NULL;
+}
+
+void task_pass_turn(struct weft_loop *loop, struct coro_task *task, struct coro_task *next, struct weft_suspend *suspend)
+{
+    (void)loop, (void)task, (void)next, (void)suspend;
 }
 
 struct weft_loop *weft_loop_ref(struct weft_loop *loop)
