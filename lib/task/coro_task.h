@@ -37,7 +37,7 @@ struct coro_task {
     bool is_stealable;
     bool is_shielded; /* the next step delivers no cancellation */
     bool is_away;     /* pinned, but held elsewhere. Set and cleared in its home's thread, which may thus ask */
-    uint8_t block;    /* enum coro_block */
+    uint8_t block;    /* enum coro_block, and above it the enum block_kind of the block that begins here */
 };
 
 /* The coroutine lies right behind its task, and its state behind that, aligned for anything. */
@@ -51,7 +51,31 @@ _Static_assert(sizeof(struct coro_task) % _Alignof(max_align_t) == 0, "");
  *     SHARED     the coroutine is not closed, and its task not destroyed
  *     LEFT_OVER  the coroutine is closed, and its task not destroyed
  */
-enum coro_block { CORO_APART, CORO_VACANT, CORO_SHARED, CORO_LEFT_OVER };
+enum coro_block { CORO_APART, CORO_VACANT, CORO_SHARED, CORO_LEFT_OVER, CORO_BLOCK_BITS = 3 };
+
+static inline enum coro_block coro_block(const struct coro_task *task)
+{
+    return (enum coro_block)(task->block & CORO_BLOCK_BITS);
+}
+
+static inline void coro_set_block(struct coro_task *task, enum coro_block block)
+{
+    task->block = (uint8_t)((task->block & ~CORO_BLOCK_BITS) | (int)block);
+}
+
+/* What the loop that runs in this thread keeps; NULL if none runs. */
+static inline struct block_cache *coro_blocks(void)
+{
+    struct weft_loop *here = BLOCKS_ARE_KEPT ? loop_here() : NULL;
+    struct loop_room_state *room = here == NULL ? NULL : loop_room(here, LOOP_ROOM_TASK);
+    return room == NULL ? NULL : &((struct task_room *)room)->blocks;
+}
+
+/* Free the block of `task`, in which nothing lives any more. */
+static inline void coro_free_block(struct coro_task *task)
+{
+    block_give(coro_blocks(), (enum block_kind)(task->block / (CORO_BLOCK_BITS + 1)), task);
+}
 
 extern const struct weft_coro_ops step_ops, fiber_ops;
 
@@ -64,10 +88,11 @@ static inline struct coro_task *coro_room(struct weft_coro *coro)
 /* A block of room and a coroutine of `bytes`, which is returned; nothing of it is written. NULL when out of memory. */
 static inline struct weft_coro *coro_new(size_t bytes)
 {
-    struct coro_task *task = weft_malloc(sizeof(*task) + bytes);
+    enum block_kind kind = block_kind(sizeof(struct coro_task) + bytes);
+    struct coro_task *task = block_take(coro_blocks(), kind, sizeof(*task) + bytes);
     if (task == NULL)
         return NULL;
-    task->block = CORO_VACANT;
+    task->block = (uint8_t)(CORO_VACANT + kind * (CORO_BLOCK_BITS + 1));
     return (struct weft_coro *)(void *)(task + 1);
 }
 
@@ -75,10 +100,10 @@ static inline struct weft_coro *coro_new(size_t bytes)
 static inline void coro_free(struct weft_coro *coro)
 {
     struct coro_task *task = coro_room(coro);
-    if (task->block == CORO_SHARED)
-        task->block = CORO_LEFT_OVER;
+    if (coro_block(task) == CORO_SHARED)
+        coro_set_block(task, CORO_LEFT_OVER);
     else
-        weft_free(task);
+        coro_free_block(task);
 }
 
 static inline struct coro_task *coro_task(const struct weft_task *task)

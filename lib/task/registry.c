@@ -53,6 +53,7 @@ static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
     (void)loop;
     struct task_room *room = (struct task_room *)state;
     slots_cache_flush(&registry, &room->cache);
+    block_cache_flush(&room->blocks);
     weft_free(room);
 }
 

@@ -71,10 +71,10 @@ static void task_give_up(struct coro_task *task)
 static void task_destroy(struct weft_task *base)
 {
     struct coro_task *task = coro_task(base);
-    if (task->block == CORO_SHARED)
-        task->block = CORO_VACANT; /* it has not begun, and its coroutine goes on without it */
+    if (coro_block(task) == CORO_SHARED)
+        coro_set_block(task, CORO_VACANT); /* it has not begun, and its coroutine goes on without it */
     else
-        weft_free(task);
+        coro_free_block(task);
 }
 
 /* It ends with `status`, and somebody has asked it to stop, or it says so itself: whether it is cancelled, and then with which message. */

@@ -6,6 +6,7 @@
 
 #include "lib/lockfree/slots.h"
 #include "lib/loop/loop.h"
+#include "lib/task/block.h"
 #include "lib/task/future.h"
 #include "weft/atomic.h"
 #include "weft/task.h"
@@ -14,6 +15,7 @@
 struct task_room {
     struct loop_room_state state; /* first */
     struct slots_cache cache;     /* free slots of the registry, for the loop's thread */
+    struct block_cache blocks;    /* memory for the next tasks, for the loop's thread */
     uint64_t number_next;         /* of default names: a block of them, so that loops share no cache line per task */
     uint64_t number_end;
     weft_task_factory_fn *factory;

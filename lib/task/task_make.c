@@ -17,10 +17,11 @@ enum task_how { MADE_HERE, MADE_ANYWHERE, MADE_STEALABLE };
  * Memory for the task of `coro`, ahead of that or its own, as a task that waits nowhere, with a reference for the caller and one for its run.
  * `here` is the loop that runs in this thread. NULL when out of memory.
  */
-static inline struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here, struct weft_coro *coro, bool is_stealable)
+__attribute__((always_inline)) static inline struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here,
+                                                                          struct weft_coro *coro, bool is_stealable)
 {
     bool is_ours = coro->ops == &step_ops || coro->ops == &fiber_ops;
-    bool has_room = is_ours && coro_room(coro)->block == CORO_VACANT;
+    bool has_room = is_ours && coro_block(coro_room(coro)) == CORO_VACANT;
     struct coro_task *task = has_room ? coro_room(coro) : weft_malloc(sizeof(*task));
     if (task == NULL)
         return NULL;
@@ -45,7 +46,10 @@ static inline struct coro_task *task_alloc(struct weft_loop *loop, struct weft_l
     task->hold_count = 0;
     task->is_stealable = is_stealable;
     task->is_shielded = task->is_away = false;
-    task->block = has_room ? CORO_SHARED : CORO_APART;
+    if (has_room)
+        coro_set_block(task, CORO_SHARED);
+    else
+        task->block = CORO_APART;
     return task;
 }
 
