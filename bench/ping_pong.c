@@ -11,7 +11,7 @@
 #include "bench/kit/tasks.h"
 #include "lib/base/cpu.h"
 
-enum { TRIPS_ONE_LOOP = 500000, TRIPS_AWAKE = 200000, TRIPS_PARKED = 40000, QUICK = 50, SPIN_NS = 50000 };
+enum { TRIPS_ONE_LOOP = 500000, TRIPS_AWAKE = 65000, TRIPS_PARKED = 13000, QUICK = 50, SPIN_NS = 50000 };
 
 struct game {
     weft_fiber_fn *fiber; /* NULL: steps */

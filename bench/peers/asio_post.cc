@@ -27,7 +27,7 @@ void run_post(kit *kit)
     taker.join();
 }
 
-constexpr int TRIPS = 40000, TRIPS_QUICK = 800;
+constexpr int TRIPS = 13000, TRIPS_QUICK = 260;
 
 /* Side 0 counts. */
 class Game

@@ -14,7 +14,7 @@
 
 #include "bench/kit/bind.h"
 
-enum { TRIPS_PARKED = 40000, TRIPS_AWAKE = 1000000, QUICK = 50, LINE_BYTES = 64 };
+enum { TRIPS_PARKED = 13000, TRIPS_AWAKE = 330000, QUICK = 50, LINE_BYTES = 64 };
 
 struct bell {
     int event_fd, epoll_fd;

@@ -96,10 +96,9 @@ int main(int argc, char **argv)
 {
     static const int threads[] = {1, 2, 3, 4};
     static const struct kit_case cases[] = {
-        {"post", "producers_1", run_post, &threads[0], 1},
-        {"post", "producers_2", run_post, &threads[1], 1},
-        {"post", "producers_3", run_post, &threads[2], 1},
-        {"post", "producers_4", run_post, &threads[3], 1},
+        {"post", "producers_1", run_post, &threads[0], 1}, {"post", "producers_2", run_post, &threads[1], 1},
+        {"post", "producers_3", run_post, &threads[2], 1}, {"post", "producers_4", run_post, &threads[3], 1},
+        {"post", "work", run_post, &threads[0], 1},
     };
 #if defined(RAW_WRITE_EACH)
     const char *who = "raw, a write each";

@@ -7,8 +7,8 @@ package main
 
 const (
 	tripsOneLoop = 1000000
-	tripsAwake   = 200000
-	tripsParked  = 40000
+	tripsAwake   = 65000
+	tripsParked  = 13000
 	quickShare   = 50
 )
 

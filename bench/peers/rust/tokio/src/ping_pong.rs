@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 
 const TRIPS_ONE_LOOP: usize = 1_000_000;
-const TRIPS_AWAKE: usize = 200_000;
-const TRIPS_PARKED: usize = 40_000;
+const TRIPS_AWAKE: usize = 65_000;
+const TRIPS_PARKED: usize = 13_000;
 const QUICK: usize = 50;
 
 /// What each side waits for.
