@@ -71,7 +71,7 @@ struct weft_fork {
     weft_job_fn *fn;
     void *arg;
     struct weft_job_stack *stack;
-    struct weft_job *job; /* NULL: it has run already */
+    struct weft_job *job;
     int status;
     uint32_t state;
 };
@@ -113,7 +113,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
  * forks, joins or calls a job; under NDEBUG nobody looks, and what follows is undefined.
  */
 #define WEFT_JOB(R, name, A, arg)                                                                                                          \
-    static R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg);                                            \
+    static inline R name##_job(struct weft_job_stack *weft_stack_, struct weft_job *weft_top_, A arg);                                     \
     WEFT_JOB_ASSERT(sizeof(A) <= WEFT_JOB_ARGUMENT_BYTES && sizeof(R) <= WEFT_JOB_ARGUMENT_BYTES, "argument or result is too large");      \
     WEFT_JOB_INLINE R name##_call(struct weft_job_stack *stack, struct weft_job *top, A in)                                                \
     {                                                                                                                                      \
@@ -128,29 +128,39 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         R out = name##_call(stack, stack->top, in);                                                                                        \
         __builtin_memcpy(job->argument, (const void *)&out, sizeof(out));                                                                  \
     }                                                                                                                                      \
+    __attribute__((noinline, cold, unused)) static void name##_fork_late(struct weft_job_stack *stack, A in)                               \
+    {                                                                                                                                      \
+        weft_job_fork(stack, name##_stolen, (const void *)&in, sizeof(in));                                                                \
+    }                                                                                                                                      \
     WEFT_JOB_INLINE void name##_fork(struct weft_job_stack *stack, struct weft_job **top, A in)                                            \
     {                                                                                                                                      \
         struct weft_job *job = *top;                                                                                                       \
         assert(stack->top == job && "WEFT_JOB(" #name "): a function that weft_fork() forked in a body is not joined");                    \
+        *top = job + 1;                                                                                                                    \
+        if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0)) {                                                         \
+            name##_fork_late(stack, in);                                                                                                   \
+            return;                                                                                                                        \
+        }                                                                                                                                  \
         job->run = name##_stolen;                                                                                                          \
         __builtin_memcpy(job->argument, (const void *)&in, sizeof(in));                                                                    \
-        stack->top = *top = job + 1;                                                                                                       \
-        if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))                                                           \
-            *top = weft_job_forked(stack);                                                                                                 \
+        stack->top = job + 1;                                                                                                              \
+    }                                                                                                                                      \
+    __attribute__((noinline, cold, unused)) static R name##_join_late(struct weft_job_stack *stack)                                        \
+    {                                                                                                                                      \
+        R late;                                                                                                                            \
+        __builtin_memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                               \
+        return late;                                                                                                                       \
     }                                                                                                                                      \
     WEFT_JOB_INLINE R name##_join(struct weft_job_stack *stack, struct weft_job **top)                                                     \
     {                                                                                                                                      \
         struct weft_job *job = *top - 1;                                                                                                   \
-        if (__builtin_expect(job < stack->split, 0)) {                                                                                     \
-            R late;                                                                                                                        \
-            __builtin_memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                           \
-            *top = stack->top;                                                                                                             \
-            return late;                                                                                                                   \
-        }                                                                                                                                  \
+        *top = job;                                                                                                                        \
+        if (__builtin_expect(job < stack->split, 0))                                                                                       \
+            return name##_join_late(stack);                                                                                                \
         assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
         A in;                                                                                                                              \
         __builtin_memcpy((void *)&in, job->argument, sizeof(in));                                                                          \
-        stack->top = *top = job;                                                                                                           \
+        stack->top = job;                                                                                                                  \
         return name##_call(stack, job, in);                                                                                                \
     }                                                                                                                                      \
     WEFT_JOB_INLINE int name##_run(A in, R *result_out)                                                                                    \
@@ -168,8 +178,8 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
             *result_out = out;                                                                                                             \
         return status;                                                                                                                     \
     }                                                                                                                                      \
-    static R name##_job(__attribute__((unused)) struct weft_job_stack *weft_stack_, __attribute__((unused)) struct weft_job *weft_top_,    \
-                        A arg)
+    static inline R name##_job(__attribute__((unused)) struct weft_job_stack *weft_stack_,                                                 \
+                               __attribute__((unused)) struct weft_job *weft_top_, A arg)
 
 /* What an assertion of the macros above says. */
 #define WEFT_JOB_UNJOINED(name) "WEFT_JOB(" #name "): its body returned with forks that were not joined"
@@ -220,12 +230,12 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
 
 /*
- * A job was pushed, and somebody asked for attention or the stack is full. Then the job is run here and now.
+ * Fork where the top is at the limit or above: somebody has asked for attention, or the stack is full. Then the job is run here and now.
  *
  * thread:  the fiber of `stack`
- * returns: the top of the stack; NULL for NULL
+ * memory:  the argument is copied. NULL is ignored
  */
-struct weft_job *weft_job_forked(struct weft_job_stack *stack);
+void weft_job_fork(struct weft_job_stack *stack, weft_job_run_fn *run, const void *argument, size_t argument_bytes);
 
 /*
  * Pop the newest fork, which is not private: take it back and run it, or wait for its thief; or it was run at its fork.
@@ -274,11 +284,13 @@ static inline void weft_closure_fork(struct weft_job_stack *stack, weft_closure_
 {
     struct weft_job *job = stack->top;
     struct weft_closure closure = {fn, arg};
+    if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0)) {
+        weft_job_fork(stack, weft_closure_stolen, &closure, sizeof(closure));
+        return;
+    }
     job->run = weft_closure_stolen;
     __builtin_memcpy(job->argument, &closure, sizeof(closure));
     stack->top = job + 1;
-    if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0))
-        (void)weft_job_forked(stack);
 }
 
 /*

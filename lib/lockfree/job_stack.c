@@ -2,7 +2,7 @@
  * Job stack: who may take which slot. Called by the fibers that fork (lib/task/job.c) and by the loops that steal from them.
  *
  * The invariant: tail <= split <= top, all counted from `slots`; and `split` as the macros see it is never below the one in `shares`: it is
- * above it while bounds are set, and `end` while forks have run inline.
+ * above it while bounds are set, and above everything while forks have run inline, which lets the top go beyond `end`.
  */
 #include "lib/lockfree/job_stack.h"
 
@@ -12,7 +12,7 @@
 #include "weft/atomic.h"
 
 _Static_assert(sizeof(struct weft_job) == WEFT_CACHE_LINE_BYTES, "a slot is a line");
-_Static_assert(offsetof(struct weft_job_stack, limit) % WEFT_CACHE_LINE_BYTES == 0, "who looks does not disturb the owner");
+_Static_assert(offsetof(struct weft_job_stack, top) % WEFT_CACHE_LINE_BYTES == 0, "who looks does not disturb the owner");
 
 static uint32_t shares_tail(uint64_t shares)
 {
@@ -29,18 +29,22 @@ static uint64_t shares_of(uint32_t split, uint32_t tail)
     return (uint64_t)split << 32 | tail;
 }
 
+static struct weft_job *above_everything(void)
+{
+    return (struct weft_job *)UINTPTR_MAX;
+}
+
 /* Let the macros see the split. */
 static void show_split(struct weft_job_stack *stack)
 {
     uint32_t split = shares_split(weft_atomic_load_relaxed(&stack->shares));
-    stack->split = stack->inline_count > 0 ? stack->end : stack->slots + split;
+    stack->split = job_stack_inline_count(stack) > 0 ? above_everything() : stack->slots + split;
 }
 
 void job_stack_init(struct weft_job_stack *stack, struct weft_job *slots, uint32_t capacity)
 {
     stack->top = stack->split = stack->slots = slots;
     stack->end = slots + capacity;
-    stack->inline_count = 0;
     stack->layout = WEFT_JOB_LAYOUT;
     /* Relaxed: a thief that comes late from an earlier life of the stack sees nothing public, then or now. */
     weft_atomic_store_relaxed(&stack->shares, 0);
@@ -59,7 +63,7 @@ bool job_stack_take_back(struct weft_job_stack *stack)
 {
     uint32_t newest = job_stack_count(stack) - 1;
     uint64_t shares = weft_atomic_load_relaxed(&stack->shares), desired;
-    assert(stack->inline_count == 0 && shares_split(shares) == newest + 1);
+    assert(job_stack_inline_count(stack) == 0 && shares_split(shares) == newest + 1);
     do {
         uint32_t tail = shares_tail(shares);
         if (tail > newest)
@@ -107,15 +111,15 @@ void job_stack_bound(struct weft_job_stack *stack, uint32_t low, uint32_t high)
 
 void job_stack_add_inline(struct weft_job_stack *stack)
 {
-    stack->inline_count++;
+    stack->top++;
     show_split(stack);
 }
 
 bool job_stack_join_inline(struct weft_job_stack *stack)
 {
-    if (stack->inline_count == 0)
+    if (job_stack_inline_count(stack) == 0)
         return false;
-    stack->inline_count--;
+    stack->top--;
     show_split(stack);
     return true;
 }

@@ -2,7 +2,7 @@
  * Job stack, inside: publishing, taking back and stealing, on the layout of weft/job_stack.h.
  *
  *     struct weft_job_stack stack;
- *     job_stack_init(&stack, slots, capacity);          slots[capacity] is the scratch slot
+ *     job_stack_init(&stack, slots, capacity);
  *     ... the owner pushes: fills *stack.top, stack.top++ ...
  *     job_stack_publish(&stack, 1);                     the oldest private job may be stolen from now on
  *     struct weft_job *job = job_stack_steal(&stack);   a thief
@@ -30,7 +30,7 @@ extern "C" {
 #endif
 
 /*
- * Make `stack` empty, over `capacity` slots and a scratch one.
+ * Make `stack` empty, over `capacity` slots.
  *
  * thread:  the owner's, before it is shared
  * memory:  slots stay borrowed; nobody may unmap them, or the stack, while a thief may look
@@ -99,7 +99,7 @@ static inline bool job_stack_hear(struct weft_job_stack *stack)
 void job_stack_bound(struct weft_job_stack *stack, uint32_t low, uint32_t high);
 
 /*
- * Count a fork that was run at once, as the stack is full: its join, and each other one until then, comes to the slow path.
+ * Count a fork that was run at once, as the stack is full: the top goes on beyond the end, and joins come to the slow path.
  *
  * thread:  the owner's
  */
@@ -121,10 +121,16 @@ static inline uint32_t job_stack_public_count(const struct weft_job_stack *stack
     return split > tail ? split - tail : 0;
 }
 
+/* How many forks were run at once and wait for their join. thread: the owner's */
+static inline uint32_t job_stack_inline_count(const struct weft_job_stack *stack)
+{
+    return stack->top > stack->end ? (uint32_t)(stack->top - stack->end) : 0;
+}
+
 /* How many jobs are on it, those that are stolen included. thread: the owner's */
 static inline uint32_t job_stack_count(const struct weft_job_stack *stack)
 {
-    return (uint32_t)(stack->top - stack->slots);
+    return (uint32_t)(stack->top - stack->slots) - job_stack_inline_count(stack);
 }
 
 /* How many jobs were never published, or taken back. thread: the owner's */

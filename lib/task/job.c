@@ -41,7 +41,7 @@ static void jobs_publish(struct fiber_jobs *jobs, uint32_t count)
 {
     struct weft_job_stack *stack = &jobs->stack;
     struct weft_context *context = weft_context_current();
-    struct weft_job *job = stack->top - job_stack_private_count(stack);
+    struct weft_job *job = stack->slots + job_stack_count(stack) - job_stack_private_count(stack);
     for (uint32_t i = 0; i < count; i++, job++) {
         weft_atomic_store_relaxed(&job->child, (void *)NULL);
         job->context = weft_context_ref(context);
@@ -287,7 +287,7 @@ static bool take_back(struct weft_job_stack *stack)
 void jobs_end(struct fiber_jobs *jobs)
 {
     struct weft_job_stack *stack = &jobs->stack;
-    bool is_open = job_stack_count(stack) > 0 || stack->inline_count > 0;
+    bool is_open = job_stack_count(stack) > 0;
     while (job_stack_join_inline(stack))
         continue;
     while (job_stack_count(stack) > 0)
@@ -354,34 +354,33 @@ static void run_any(struct weft_job_stack *stack, struct weft_job *job)
     (void)top;
 }
 
-/* The stack is full: run the newest job, which lies in the scratch slot, and keep what it returns for its join. */
-static void run_at_fork(struct fiber_jobs *jobs)
+/* The stack is full: run the job, and keep what it returns for its join. Its own forks come here too. */
+static void run_at_fork(struct fiber_jobs *jobs, struct weft_job *job)
 {
     struct weft_job_stack *stack = &jobs->stack;
-    struct weft_job job = *--stack->top; /* its own forks use the scratch slot too */
-    job.run(stack, &job);
-    if (job.run != run_any && jobs_keep_result(jobs, stack->inline_count, job.argument) < 0)
+    job->run(stack, job);
+    if (job->run != run_any && jobs_keep_result(jobs, job_stack_inline_count(stack), job->argument) < 0)
         stack->status = -ENOMEM;
     job_stack_add_inline(stack);
 }
 
-struct weft_job *weft_job_forked(struct weft_job_stack *stack)
+void weft_job_fork(struct weft_job_stack *stack, weft_job_run_fn *run, const void *argument, size_t argument_bytes)
 {
-    if (stack == NULL)
-        return NULL;
-    struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
-    bool is_full = stack->top > stack->end;
-    if (is_full)
-        stack->top--; /* what is in the scratch slot is not offered */
+    if (stack == NULL || run == NULL || argument == NULL || argument_bytes > WEFT_JOB_ARGUMENT_BYTES)
+        return;
+    const struct weft_job *limit = weft_atomic_load_relaxed(&stack->limit);
+    bool is_full = stack->top >= stack->end;
+    struct weft_job here, *job = is_full ? &here : stack->top;
+    job->run = run;
+    memcpy(job->argument, argument, argument_bytes);
+    if (!is_full)
+        stack->top++; /* it is offered too */
     if (limit == NULL)
         jobs_attend(jobs_of(stack));
     else if (limit != stack->end)
         jobs_pass(jobs_of(stack), true);
-    if (is_full) {
-        stack->top++;
-        run_at_fork(jobs_of(stack));
-    }
-    return stack->top;
+    if (is_full)
+        run_at_fork(jobs_of(stack), job);
 }
 
 const void *weft_job_join(struct weft_job_stack *stack)
@@ -391,7 +390,7 @@ const void *weft_job_join(struct weft_job_stack *stack)
     struct fiber_jobs *jobs = jobs_of(stack);
     assert((fiber_current() == NULL || fiber_current() == jobs->fiber) && "a join by another fiber than the one that forked");
     if (job_stack_join_inline(stack))
-        return jobs_result(jobs, stack->inline_count);
+        return jobs_result(jobs, job_stack_inline_count(stack));
     assert(job_stack_count(stack) > 0 && "a join without a fork");
     struct weft_job *job = stack->top - 1;
     if (job < stack->split && job_stack_private_count(stack) > 0)
@@ -420,13 +419,13 @@ int weft_fork(struct weft_fork *fork, weft_job_fn *fn, void *arg)
     struct weft_job_stack *stack = &jobs->stack;
     struct weft_job *job = stack->top;
     *fork = (struct weft_fork){.fn = fn, .arg = arg, .stack = stack, .job = job, .state = FORK_OPEN};
+    if (job >= weft_atomic_load_relaxed(&stack->limit)) {
+        weft_job_fork(stack, run_any, &fork, sizeof(fork));
+        return 0;
+    }
     job->run = run_any;
     memcpy(job->argument, &fork, sizeof(fork));
     stack->top = job + 1;
-    if (job >= weft_atomic_load_relaxed(&stack->limit) && weft_job_forked(stack) == job) { /* it has run */
-        fork->job = NULL;
-        fork->arg = (void *)(uintptr_t)stack->inline_count; /* its place among those */
-    }
     return 0;
 }
 
@@ -440,11 +439,9 @@ static int check_join(const struct weft_fork *fork)
         return WEFT_EINVALIDSTATE;
     if (fiber_jobs(fiber) == NULL || &fiber_jobs(fiber)->stack != fork->stack)
         return WEFT_EOTHERFIBER;
-    uint32_t inline_count = fork->stack->inline_count;
-    bool is_newest = fork->job == NULL ? (uintptr_t)fork->arg == inline_count && inline_count > 0
-                                       : fork->stack->top - 1 == fork->job && inline_count == 0;
+    bool is_newest = fork->stack->top - 1 == fork->job;
     /* What the slot says is the owner's: a fork that nobody joined may be left over from another fiber that had this stack. */
-    if (is_newest && fork->job != NULL)
+    if (is_newest && fork->job < fork->stack->end)
         is_newest = fork->job->run == run_any && memcmp(fork->job->argument, &fork, sizeof(fork)) == 0;
     return is_newest ? 0 : WEFT_EJOINORDER;
 }

@@ -23,7 +23,7 @@ enum {
     RESULTS_LEAST = 64,
 };
 
-#define SLOTS_BYTES ((JOBS_CAPACITY + 1) * sizeof(struct weft_job))
+#define SLOTS_BYTES (JOBS_CAPACITY * sizeof(struct weft_job))
 
 struct job_room {
     struct loop_room_state state;                                  /* first */

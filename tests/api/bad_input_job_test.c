@@ -357,7 +357,10 @@ static int use_no_stack(void *arg, void **result_out)
     (void)result_out;
     CHECK_EQ(weft_fork(&fork, twice, &number), 0);
     CHECK_EQ(weft_job_stack_here(WEFT_JOB_LAYOUT, &stack), 0);
-    DENIES(weft_job_forked(NULL));
+    IGNORES(weft_job_fork(NULL, weft_closure_stolen, &number, sizeof(number)));
+    IGNORES(weft_job_fork(stack, NULL, &number, sizeof(number)));
+    IGNORES(weft_job_fork(stack, weft_closure_stolen, NULL, sizeof(number)));
+    IGNORES(weft_job_fork(stack, weft_closure_stolen, &number, WEFT_JOB_ARGUMENT_BYTES + 1));
     DENIES(weft_job_join(NULL));
     IGNORES(weft_closure_stolen(NULL, &job));
     IGNORES(weft_closure_stolen(stack, NULL));

@@ -9,10 +9,10 @@
 
 enum { CAPACITY_MAX = 4 };
 
-/* A stack with its slots, and the scratch one. */
+/* A stack with its slots. */
 struct room {
     struct weft_job_stack stack;
-    struct weft_job slots[CAPACITY_MAX + 1];
+    struct weft_job slots[CAPACITY_MAX];
 };
 
 static struct room owner, thieves[2];
@@ -42,7 +42,7 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out)
 static void attend(struct weft_job_stack *stack)
 {
     uint32_t count = job_stack_private_count(stack);
-    struct weft_job *first = stack->top - count;
+    struct weft_job *first = stack->slots + job_stack_count(stack) - count;
     MODEL_CHECK(job_stack_hear(stack) && reason == 1);
     for (uint32_t i = 0; i < count; i++)
         first[i].child = NULL;
@@ -51,26 +51,27 @@ static void attend(struct weft_job_stack *stack)
     model_signal(&token);
 }
 
-struct weft_job *weft_job_forked(struct weft_job_stack *stack)
+void weft_job_fork(struct weft_job_stack *stack, weft_job_run_fn *run, const void *argument, size_t argument_bytes)
 {
-    bool is_full = stack->top > stack->end;
-    if (is_full)
-        stack->top--;
+    bool is_full = stack->top >= stack->end;
+    struct weft_job here, *job = is_full ? &here : stack->top;
+    job->run = run;
+    memcpy(job->argument, argument, argument_bytes);
+    if (!is_full)
+        stack->top++;
     if (weft_atomic_load_relaxed(&stack->limit) == NULL)
         attend(stack);
     if (is_full) {
-        struct weft_job job = *stack->top;
-        job.run(stack, &job);
-        memcpy(&results[stack->inline_count], job.argument, sizeof(results[0]));
+        job->run(stack, job);
+        memcpy(&results[job_stack_inline_count(stack)], job->argument, sizeof(results[0]));
         job_stack_add_inline(stack);
     }
-    return stack->top;
 }
 
 const void *weft_job_join(struct weft_job_stack *stack)
 {
     if (job_stack_join_inline(stack))
-        return &results[stack->inline_count];
+        return &results[job_stack_inline_count(stack)];
     struct weft_job *job = stack->top - 1;
     if (job_stack_private_count(stack) > 0 || job_stack_take_back(stack)) {
         stack->top = job;
@@ -145,14 +146,14 @@ static void run_deep_tree(void)
 {
     unsigned count;
     MODEL_CHECK(leaves_run(2, &count) == 0 && count == 4);
-    MODEL_CHECK(job_stack_count(&owner.stack) == 0 && owner.stack.inline_count == 0);
+    MODEL_CHECK(job_stack_count(&owner.stack) == 0 && job_stack_inline_count(&owner.stack) == 0);
 }
 
 static void run_twins(void)
 {
     unsigned count;
     MODEL_CHECK(twins_run(0, &count) == 0 && count == 3);
-    MODEL_CHECK(job_stack_count(&owner.stack) == 0 && owner.stack.inline_count == 0);
+    MODEL_CHECK(job_stack_count(&owner.stack) == 0 && job_stack_inline_count(&owner.stack) == 0);
 }
 
 static void steal_from(struct weft_job_stack *victim, struct room *thief)

@@ -9,7 +9,7 @@
 enum { CAPACITY = 3, ROUNDS = 3 };
 
 static struct weft_job_stack stack;
-static struct weft_job slots[CAPACITY + 1];
+static struct weft_job slots[CAPACITY];
 static unsigned runs[ROUNDS]; /* plain: how often each job ran */
 static uint32_t is_idle;      /* atomic: a thief sleeps, as crew.idle says it */
 static struct model_token token;

@@ -45,6 +45,45 @@ Test(job_suspend, is_run_by_the_loop_while_its_owner_sleeps, .timeout = 10)
     CHECK_EQ(scene_run_job(fork_and_sleep, NULL), 0);
 }
 
+static int runs[5000];
+static const struct weft_context_var whose = WEFT_CONTEXT_VAR("whose", NULL);
+
+static int run_once(void *arg)
+{
+    CHECK(weft_context_var_get(&whose) == runs);
+    ++*(int *)arg;
+    return 0;
+}
+
+static int run_once_slowly(void *arg)
+{
+    CHECK_EQ(weft_sleep(MILLISECOND), 0);
+    return run_once(arg);
+}
+
+/* Far more than there are slots; the last two run at their forks, and suspend there. */
+static int fork_many_and_sleep(void *arg, void **result_out)
+{
+    enum { COUNT = sizeof(runs) / sizeof(runs[0]) };
+    static struct weft_fork forks[COUNT];
+    struct weft_context_token token;
+    (void)arg, (void)result_out;
+    CHECK_EQ(weft_context_var_set(&whose, runs, &token), 0);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_EQ(weft_fork(&forks[i], i < COUNT - 2 ? run_once : run_once_slowly, &runs[i]), 0);
+    for (int i = COUNT - 1; i >= 0; i--)
+        CHECK_EQ(weft_join(&forks[i]), 0);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_EQ(runs[i], 1);
+    weft_context_var_reset(&token);
+    return 0;
+}
+
+Test(job_suspend, lets_the_loop_run_a_full_stack_while_what_ran_at_its_fork_sleeps, .timeout = 30)
+{
+    CHECK_EQ(scene_run_job(fork_many_and_sleep, NULL), 0);
+}
+
 static int fork_and_join(void *arg, void **result_out)
 {
     struct weft_fork fork;
