@@ -4,8 +4,8 @@
  * An object that registers gets a slot and an id, generation and index of the slot. The id never becomes another object's: a slot
  * counts its generation up at each use, and after the last one it is retired (16 bytes for each 4,294,967,295 registrations). Slots
  * are type-stable: their memory is never given back while the table lives, so that a stale id may be looked up at any time. A pin
- * keeps an object's registration reference alive for a moment: pin, take a reference of your own, unpin. Never call out, suspend or
- * wait in between: the last unpin of an unregistered object is what releases it.
+ * keeps the registration references of a whole page of slots alive for a moment: pin, take references of your own, unpin. Never call out,
+ * suspend or wait in between: the last unpin of a page is what releases the objects that were unregistered in it meanwhile.
  *
  * Life cycle: SLOTS_INIT or slots_init → register, unregister, pin, walk from any thread → slots_cache_flush by each owner of a cache
  * → slots_fini.
@@ -23,18 +23,30 @@
  *
  * A SLOT'S STATE WORD
  *
- *     63 ........ 32  31    30     29 ..... 0
- *     [ generation ][live][dying][   pins   ]
+ *     63 ........ 32  31    30     29 ...... 0
+ *     [ generation ][live][dying][    next   ]
  *
  *     generation   of the registration that has, or last had, the slot; counted up by register, so 0 is never live
  *     live         set by register; cleared by the one unregister that wins
- *     dying        set by that unregister, if it found pins; cleared by the last unpin, which then recycles the slot
- *     pins         counted up by pin and walk, only while live; counted down by unpin
+ *     dying        set by that unregister, if the page is pinned; cleared by the last unpin, which then recycles the slot
+ *     next         while dying: where in the page the next dying slot is, plus one
  *
- *     live and pins: registered · dying and pins > 0: unregistered, still looked at · neither: free, in a cache, or on the list
+ *     live: registered · dying: unregistered, perhaps still looked at · neither: free, in a cache, or on the list
  *
- * The word is never stale for who changes it, since every change but that of register is a read-modify-write, and register owns the
- * slot alone. The other word of a slot holds the object while it is registered, and the links of the free list while it is free.
+ * A PAGE'S WORD
+ *
+ *     63 ...... 32  31 ...... 0
+ *     [   dying   ][   pins   ]
+ *
+ *     pins         who look at the page; counted up by pin and walk, down by unpin
+ *     dying        where in the page the first dying slot is, plus one; 0 whenever there are no pins
+ *
+ * Whoever pins a page and then finds a slot live may use its object until he unpins, since whoever clears `live` looks at the pins after
+ * that: in the one order of all four accesses (they are seq_cst) one of the two sees the other. Seeing pins he leaves the object to the
+ * last of them. So a walk pays its two locked instructions for a page, not for an object, and who ends a registration the one that he
+ * needs anyway. Pins that overlap for ever would keep what ended in the page, 64 objects at most.
+ *
+ * The other word of a slot holds the object while it is registered, and the links of the free list while it is free.
  *
  * FREE SLOTS lie in the callers' caches, and beyond those on one list of blocks (a Treiber stack; its head carries a tag that each
  * pop counts up, against ABA; the slots being type-stable, reading the link of a block that is just being popped is harmless). A loop
@@ -62,24 +74,30 @@ extern "C" {
 #define SLOTS_BLOCK         64u
 #endif
 
-#define SLOTS_SEGMENTS   22u /* segment i has SLOTS_FIRST_SEGMENT << i slots; an index plus one fits in 32 bits */
-#define SLOTS_MAX        (SLOTS_FIRST_SEGMENT * ((UINT64_C(1) << SLOTS_SEGMENTS) - 1))
-#define SLOTS_WALK_BLOCK 256u /* the most that a walk shall ask for at once, since it pins them */
+#define SLOTS_PAGE     SLOTS_BLOCK /* slots that lie together and are pinned together: what a walk looks at in one go */
+#define SLOTS_AHEAD    12u         /* objects whose lines are on their way during a walk: as many as a core can wait for */
+#define SLOTS_SEGMENTS 22u         /* segment i has SLOTS_FIRST_SEGMENT << i slots; an index plus one fits in 32 bits */
+#define SLOTS_MAX      (SLOTS_FIRST_SEGMENT * ((UINT64_C(1) << SLOTS_SEGMENTS) - 1))
 
-#define SLOTS_STATE_PINS       UINT64_C(0x3fffffff)
+#define SLOTS_STATE_NEXT       UINT64_C(0x3fffffff)
 #define SLOTS_STATE_DYING      (UINT64_C(1) << 30)
 #define SLOTS_STATE_LIVE       (UINT64_C(1) << 31)
 #define SLOTS_STATE_GENERATION 32 /* the shift */
 
 struct slot {
-    uint64_t state;   /* the word above */
+    uint64_t state;   /* the first word above */
     uint64_t content; /* registered: the object. Free: index plus one of the next slot, and above it of the next block's first */
+};
+
+struct slots_page {
+    uint64_t pins __attribute__((aligned(16))); /* the second word above */
+    struct slot slots[SLOTS_PAGE];
 };
 
 struct slots {
     uint64_t free_head __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* tag:32 | index plus one of the first block's first slot */
     uint64_t fresh __attribute__((aligned(WEFT_CACHE_LINE_BYTES)));     /* slots below this index have been handed out once */
-    struct slot *segments[SLOTS_SEGMENTS] __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* each is set once */
+    struct slots_page *segments[SLOTS_SEGMENTS] __attribute__((aligned(WEFT_CACHE_LINE_BYTES))); /* each is set once */
     void (*release)(void *object);
 };
 
@@ -89,7 +107,7 @@ struct slots_cache {
     uint32_t index[2 * SLOTS_BLOCK];
 };
 
-/* What a walk found; pinned until slots_unpin(slots, cache, id). */
+/* What a walk found. */
 struct slots_entry {
     uint64_t id;
     void *object;
@@ -99,7 +117,7 @@ struct slots_entry {
 struct slots_census {
     uint64_t total;   /* handed out once or more */
     uint64_t live;    /* registered */
-    uint64_t dying;   /* unregistered and pinned */
+    uint64_t dying;   /* unregistered in a pinned page */
     uint64_t retired; /* their generations are used up */
     uint64_t listed;  /* on the shared free list */
     uint64_t pins;
@@ -137,7 +155,7 @@ int slots_register(struct slots *slots, struct slots_cache *cache, void *object,
 
 /*
  * End the registration `id`. Idempotent: an id that has ended, or never was, changes nothing. `release` gets the object before this
- * returns, unless somebody has it pinned: then in the last unpin.
+ * returns, unless somebody has its page pinned: then in the last unpin.
  *
  * thread:  any; the owner of `cache`, or NULL
  * memory:  allocates nothing
@@ -161,7 +179,7 @@ enum slots_end {
 enum slots_end slots_take_back(struct slots *slots, struct slots_cache *cache, uint64_t id);
 
 /*
- * Look up `id` and pin its object. For the time of a few instructions: see above.
+ * Look up `id` and pin its page. For the time of a few instructions: see above.
  *
  * thread:  any
  * memory:  the object cannot be released before slots_unpin()
@@ -170,21 +188,22 @@ enum slots_end slots_take_back(struct slots *slots, struct slots_cache *cache, u
 void *slots_pin(struct slots *slots, uint64_t id);
 
 /*
- * Undo one pin. Calls `release` if the object was unregistered meanwhile and this was its last pin.
+ * Undo one pin, of the page that `id` is in. The last one calls `release` for each object that was unregistered in it meanwhile.
  *
  * thread:  any; the owner of `cache`, or NULL
  */
 void slots_unpin(struct slots *slots, struct slots_cache *cache, uint64_t id);
 
 /*
- * Go on with a walk over all that is registered: pin up to `max` (at most SLOTS_WALK_BLOCK) and store them in `block`. `*cursor` is 0
- * to begin with. Every registration that was there before the walk began and still is when it ends is seen; one that came or went
- * meanwhile may be or not; none is seen twice.
+ * Go on with a walk over all that is registered: pin the next page in which there is something, and store what it is in `entries`.
+ * `*cursor` is 0 to begin with. One slots_unpin() with the id of any of the entries unpins the page. Every registration that was there
+ * before the walk began and still is when it ends is seen; one that came or went meanwhile may be or not; none is seen twice. The first
+ * SLOTS_AHEAD objects are on their way into the cache then; the caller sees to the rest as he comes to them.
  *
- * thread:  any
- * returns: how many entries are in `block`; 0 when the walk has ended
+ * thread:  any; the owner of `cache`, or NULL
+ * returns: how many entries there are; 0, and nothing is pinned, when the walk has ended
  */
-size_t slots_walk(struct slots *slots, uint64_t *cursor, struct slots_entry *block, size_t max);
+size_t slots_walk(struct slots *slots, struct slots_cache *cache, uint64_t *cursor, struct slots_entry entries[SLOTS_PAGE]);
 
 /*
  * Give all of `cache` back to the table; the cache is empty then. Allocates nothing.

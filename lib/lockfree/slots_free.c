@@ -68,11 +68,11 @@ static int segment_ensure(struct slots *slots, uint32_t index)
     uint32_t i = (uint32_t)__builtin_clzll(SLOTS_FIRST_SEGMENT) - (uint32_t)__builtin_clzll(place);
     if (weft_atomic_load_relaxed(&slots->segments[i]) != NULL)
         return 0;
-    struct slot *segment = weft_calloc((size_t)SLOTS_FIRST_SEGMENT << i, sizeof *segment);
+    struct slots_page *segment = weft_calloc((size_t)(SLOTS_FIRST_SEGMENT / SLOTS_PAGE) << i, sizeof *segment);
     if (segment == NULL)
         return -ENOMEM;
-    struct slot *none = NULL;
-    /* The zeros. Pairs with the acquire in slots_slot(). */
+    struct slots_page *none = NULL;
+    /* The zeros. Pairs with the acquire in slots_page(). */
     if (!weft_atomic_cas_release(&slots->segments[i], &none, segment))
         weft_free(segment);
     return 0;

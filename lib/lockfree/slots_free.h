@@ -30,16 +30,22 @@ static inline uint64_t slots_fresh(struct slots *slots)
     return weft_atomic_load_acquire(&slots->fresh);
 }
 
-/* The slot with this index; NULL if its segment does not exist, which is so only for an index that nobody was given. */
-static inline struct slot *slots_slot(struct slots *slots, uint32_t index)
+/* The page of the slot with this index; NULL if its segment does not exist, which is so only for an index that nobody was given. */
+static inline struct slots_page *slots_page(struct slots *slots, uint32_t index)
 {
     uint64_t place = (uint64_t)index + SLOTS_FIRST_SEGMENT;
     uint32_t i = (uint32_t)__builtin_clzll(SLOTS_FIRST_SEGMENT) - (uint32_t)__builtin_clzll(place);
     if (i >= SLOTS_SEGMENTS)
         return NULL;
-    /* The slots' zeros. Pairs with the release in segment_ensure(). */
-    struct slot *segment = weft_atomic_load_acquire(&slots->segments[i]);
-    return segment == NULL ? NULL : segment + (place - ((uint64_t)SLOTS_FIRST_SEGMENT << i));
+    /* The pages' zeros. Pairs with the release in segment_ensure(). */
+    struct slots_page *segment = weft_atomic_load_acquire(&slots->segments[i]);
+    return segment == NULL ? NULL : segment + (place - ((uint64_t)SLOTS_FIRST_SEGMENT << i)) / SLOTS_PAGE;
+}
+
+/* The slot with this index, of a segment that exists. */
+static inline struct slot *slots_slot(struct slots *slots, uint32_t index)
+{
+    return &slots_page(slots, index)->slots[index % SLOTS_PAGE];
 }
 
 #ifdef __cplusplus

@@ -2,7 +2,7 @@
  * Registry: all tasks of the process, and which of them is current where.
  *
  * Tasks register before their first step and unregister as they end. The table of slots (lib/lockfree/slots.h) holds one reference per
- * registration, so that a walk may take its own. Walks copy referenced tasks in blocks and call nobody while they hold a pin.
+ * registration, so that a walk may take its own. Walks take them a page at a time and call nobody while they hold its pin.
  */
 #include <errno.h>
 #include <string.h>
@@ -218,33 +218,35 @@ struct weft_task *weft_task_from_id(uint64_t id)
     return task;
 }
 
-/* Replace a block of pinned entries by references on those that count; how many. */
-static size_t keep_matching(struct slots_entry *block, size_t count, struct weft_loop *loop, struct weft_task **tasks_out)
+/* Take a reference on each task of a pinned page that counts; how many. */
+static size_t keep_matching(const struct slots_entry *entries, size_t count, struct weft_loop *loop, struct weft_task **tasks_out)
 {
     size_t kept = 0;
-    struct slots_cache *cache = thread_cache();
     for (size_t i = 0; i < count; i++) {
-        struct weft_task *task = block[i].object;
+        struct weft_task *task = entries[i].object;
+        if (i + SLOTS_AHEAD < count)
+            weft_atomic_fetch_line(entries[i + SLOTS_AHEAD].object);
         if ((loop == NULL || task->future.loop == loop) && !weft_future_done(&task->future))
             tasks_out[kept++] = weft_task_ref(task);
     }
-    for (size_t i = 0; i < count; i++)
-        slots_unpin(&registry, cache, block[i].id);
     return kept;
 }
 
-/* Go on with a walk: true, and up to a block of tasks with a reference each; or it has ended. */
+/* Go on with a walk: true, and up to a page of tasks with a reference each; or it has ended. */
 static bool walk_on(uint64_t *cursor, struct weft_loop *loop, struct weft_task **tasks_out, size_t *count_out)
 {
-    struct slots_entry block[SLOTS_WALK_BLOCK];
-    size_t count = slots_walk(&registry, cursor, block, SLOTS_WALK_BLOCK);
-    *count_out = keep_matching(block, count, loop, tasks_out);
+    struct slots_entry entries[SLOTS_PAGE];
+    struct slots_cache *cache = thread_cache();
+    size_t count = slots_walk(&registry, cache, cursor, entries);
+    *count_out = keep_matching(entries, count, loop, tasks_out);
+    if (count > 0)
+        slots_unpin(&registry, cache, entries[0].id);
     return count > 0;
 }
 
 void registry_each(struct weft_loop *loop, void (*fn)(struct weft_task *task, void *arg), void *arg)
 {
-    struct weft_task *tasks[SLOTS_WALK_BLOCK];
+    struct weft_task *tasks[SLOTS_PAGE];
     uint64_t cursor = 0;
     size_t count;
     while (walk_on(&cursor, loop, tasks, &count))
@@ -260,12 +262,12 @@ struct task_array {
     size_t capacity;
 };
 
-/* Room for one more block. */
+/* Room for one more page. */
 static int array_reserve(struct task_array *array)
 {
-    if (array->capacity - array->count >= SLOTS_WALK_BLOCK)
+    if (array->capacity - array->count >= SLOTS_PAGE)
         return 0;
-    size_t capacity = array->capacity == 0 ? SLOTS_WALK_BLOCK : array->capacity * 2;
+    size_t capacity = array->capacity == 0 ? SLOTS_PAGE : array->capacity * 2;
     struct weft_task **tasks = weft_realloc(array->tasks, capacity * sizeof(*tasks));
     if (tasks == NULL)
         return -ENOMEM;
@@ -356,14 +358,8 @@ int weft_all_tasks(struct weft_loop *loop, struct weft_task ***tasks_out, size_t
         weft_all_tasks_free(array.tasks, array.count);
         return status;
     }
-    size_t live = 0; /* what ended meanwhile is not in it (REG-7) */
-    for (size_t i = 0; i < array.count; i++)
-        if (weft_future_done(&array.tasks[i]->future))
-            weft_task_unref(array.tasks[i]);
-        else
-            array.tasks[live++] = array.tasks[i];
     *tasks_out = array.tasks;
-    *count_out = live;
+    *count_out = array.count;
     return 0;
 }
 

@@ -5,6 +5,8 @@
  */
 #include "lib/lockfree/slots.h"
 
+#include "lib/lockfree/slots_free.h"
+
 #include "tests/lockfree/threads.h"
 #include "tests/support/test.h"
 
@@ -84,22 +86,22 @@ static void pin_by_old_ids(struct slots_cache *cache, uint64_t *seed)
     }
 }
 
-static void walk_once(struct slots_cache *cache, size_t max)
+static void walk_once(struct slots_cache *cache)
 {
-    struct slots_entry block[SLOTS_WALK_BLOCK];
+    struct slots_entry entries[SLOTS_PAGE];
     uint8_t met[PERMANENT] = {0};
     uint64_t cursor = 0, last_index = 0;
-    for (size_t count; (count = slots_walk(&slots, &cursor, block, max)) > 0;) {
+    for (size_t count; (count = slots_walk(&slots, cache, &cursor, entries)) > 0;) {
         for (size_t i = 0; i < count; i++) {
-            uint64_t index_from_1 = (uint32_t)block[i].id + UINT64_C(1);
+            uint64_t index_from_1 = (uint32_t)entries[i].id + UINT64_C(1);
             CHECK(index_from_1 > last_index);
             last_index = index_from_1;
-            struct object *object = block[i].object;
+            struct object *object = entries[i].object;
             CHECK_EQ(object->is_alive, 1);
             if (object->number != 0)
                 met[object->number - 1]++;
-            slots_unpin(&slots, cache, block[i].id);
         }
+        slots_unpin(&slots, cache, entries[0].id);
     }
     for (int i = 0; i < PERMANENT; i++)
         CHECK_EQ(met[i], 1);
@@ -110,7 +112,7 @@ static void *walk(void *arg)
     uint64_t seed = (uint64_t)(uintptr_t)arg;
     struct slots_cache cache = {.count = 0};
     do {
-        walk_once(&cache, 1 + random_next(&seed) % SLOTS_WALK_BLOCK);
+        walk_once(&cache);
         pin_by_old_ids(&cache, &seed);
     } while (weft_atomic_load_relaxed(&owners_left) != 0);
     slots_cache_flush(&slots, &cache);
@@ -125,10 +127,7 @@ static void age_table(void)
         ids[i] = register_object(NULL, 0);
     for (size_t i = 0; i < 2 * SLOTS_FIRST_SEGMENT; i++) {
         slots_unregister(&slots, NULL, ids[i]);
-        uint32_t index = (uint32_t)ids[i];
-        struct slot *segment = slots.segments[index >= SLOTS_FIRST_SEGMENT];
-        segment[index >= SLOTS_FIRST_SEGMENT ? index - SLOTS_FIRST_SEGMENT : index].state = (uint64_t)(UINT32_MAX - 20)
-                                                                                            << SLOTS_STATE_GENERATION;
+        slots_slot(&slots, (uint32_t)ids[i])->state = (uint64_t)(UINT32_MAX - 20) << SLOTS_STATE_GENERATION;
     }
     slots.free_head |= (uint64_t)(UINT32_MAX - 10) << 32;
     released = 0;

@@ -3,6 +3,8 @@
  */
 #include "lib/lockfree/slots.h"
 
+#include "lib/lockfree/slots_free.h"
+
 #include "weft/memory.h"
 #include "weft/status.h"
 
@@ -56,18 +58,16 @@ static struct slots_census check_conserved(uint64_t cached)
     return census;
 }
 
-/* Walk to the end in blocks of `max`; each object of `released` that is met is counted in `met`. */
-static size_t walk_all(size_t max, uint8_t met[MANY])
+/* Walk to the end; each object of `released` that is met is counted in `met`. */
+static size_t walk_all(uint8_t met[MANY])
 {
-    struct slots_entry block[SLOTS_WALK_BLOCK];
+    struct slots_entry entries[SLOTS_PAGE];
     uint64_t cursor = 0;
     size_t total = 0, count;
-    while ((count = slots_walk(&slots, &cursor, block, max)) > 0) {
-        CHECK(count <= max);
-        for (size_t i = 0; i < count; i++) {
-            met[(int *)block[i].object - released]++;
-            slots_unpin(&slots, &cache, block[i].id);
-        }
+    while ((count = slots_walk(&slots, &cache, &cursor, entries)) > 0) {
+        for (size_t i = 0; i < count; i++)
+            met[(int *)entries[i].object - released]++;
+        slots_unpin(&slots, &cache, entries[count - 1].id);
         total += count;
     }
     return total;
@@ -142,6 +142,24 @@ Test(slots, pinned_object_is_released_by_the_last_unpin, .fini = teardown, .time
     check_conserved(cache.count);
 }
 
+Test(slots, pin_holds_what_ends_in_its_page_and_nothing_beyond, .fini = teardown, .timeout = 5)
+{
+    int count = SLOTS_PAGE + 1;
+    register_many(&cache, count);
+    slots_pin(&slots, ids[1]);
+    slots_pin(&slots, ids[2]);
+    for (int i = 0; i < count; i++)
+        CHECK(slots_unregister(&slots, NULL, ids[i]));
+    slots_unpin(&slots, NULL, ids[1]);
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(released[i], i == count - 1);
+    CHECK_EQ(slots_census(&slots).dying, SLOTS_PAGE);
+    slots_unpin(&slots, NULL, ids[2]);
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(released[i], 1);
+    CHECK_EQ(check_conserved(cache.count).pins, 0);
+}
+
 Test(slots, pinned_slot_is_not_given_to_another_object, .fini = teardown, .timeout = 5)
 {
     uint64_t id = register_one(&cache, &released[0]);
@@ -156,60 +174,59 @@ Test(slots, walk_sees_each_registration_once, .fini = teardown, .timeout = 5)
     register_many(&cache, MANY);
     for (int i = 0; i < MANY; i += 3)
         CHECK(slots_unregister(&slots, &cache, ids[i]));
-    const size_t sizes[] = {1, 7, SLOTS_WALK_BLOCK};
-    for (int k = 0; k < 3; k++) {
-        static uint8_t met[MANY];
-        memset(met, 0, sizeof met);
-        walk_all(sizes[k], met);
-        for (int i = 0; i < MANY; i++)
-            CHECK_EQ(met[i], i % 3 != 0);
-    }
+    static uint8_t met[MANY];
+    walk_all(met);
+    for (int i = 0; i < MANY; i++)
+        CHECK_EQ(met[i], i % 3 != 0);
     CHECK_EQ(check_conserved(cache.count).pins, 0);
 }
 
 Test(slots, walk_of_an_empty_table_ends_at_once, .fini = teardown, .timeout = 5)
 {
-    struct slots_entry block[1];
+    struct slots_entry entries[SLOTS_PAGE];
     uint64_t cursor = 0;
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 1), 0);
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), 0);
     slots_unregister(&slots, &cache, register_one(&cache, &released[0]));
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 1), 0);
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 1), 0);
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), 0);
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), 0);
+    CHECK_EQ(slots_census(&slots).pins, 0);
 }
 
 Test(slots, walk_ends_though_each_step_registers_more, .fini = teardown, .timeout = 5)
 {
-    register_many(&cache, 64);
-    struct slots_entry entry;
+    enum { PAGES = 4 };
+    register_many(&cache, PAGES * (int)SLOTS_PAGE);
+    struct slots_entry entries[SLOTS_PAGE];
     uint64_t cursor = 0;
     int steps = 0;
-    while (slots_walk(&slots, &cursor, &entry, 1) > 0) {
-        slots_unpin(&slots, &cache, entry.id);
-        register_one(&cache, &released[64]);
-        register_one(&cache, &released[65]);
-        CHECK(++steps <= 64);
+    while (slots_walk(&slots, &cache, &cursor, entries) > 0) {
+        slots_unpin(&slots, &cache, entries[0].id);
+        register_many(&cache, 2 * (int)SLOTS_PAGE);
+        CHECK(++steps <= PAGES);
     }
-    CHECK_EQ(steps, 64);
+    CHECK_EQ(steps, PAGES);
 }
 
 Test(slots, walk_skips_what_ends_ahead_of_it_and_holds_what_it_pinned, .fini = teardown, .timeout = 5)
 {
-    register_many(&cache, 10);
-    struct slots_entry block[SLOTS_WALK_BLOCK];
+    int page = SLOTS_PAGE, count = 2 * page;
+    register_many(&cache, count);
+    struct slots_entry entries[SLOTS_PAGE];
     uint64_t cursor = 0;
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 5), 5);
-    for (int i = 0; i < 10; i += 2)
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), SLOTS_PAGE);
+    for (int i = 0; i < count; i += 2)
         CHECK(slots_unregister(&slots, &cache, ids[i]));
-    CHECK_EQ(released[0] + released[2] + released[4], 0);
-    for (int i = 0; i < 5; i++)
-        slots_unpin(&slots, &cache, block[i].id);
-    CHECK_EQ(released[0] + released[2] + released[4], 3);
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 5), 3);
-    for (int i = 0; i < 3; i++) {
-        CHECK(block[i].object == &released[5 + 2 * i]);
-        slots_unpin(&slots, &cache, block[i].id);
-    }
-    CHECK_EQ(slots_walk(&slots, &cursor, block, 5), 0);
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(released[i], i % 2 == 0 && i >= page);
+    slots_unpin(&slots, &cache, entries[0].id);
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(released[i], i % 2 == 0);
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), SLOTS_PAGE / 2);
+    for (int i = 0; i < page / 2; i++)
+        CHECK(entries[i].object == &released[page + 1 + 2 * i]);
+    slots_unpin(&slots, &cache, entries[0].id);
+    CHECK_EQ(slots_walk(&slots, &cache, &cursor, entries), 0);
+    check_conserved(cache.count);
 }
 
 Test(slots, cache_spills_and_refills_in_blocks, .fini = teardown, .timeout = 5)
@@ -304,7 +321,7 @@ Test(slots, ending_and_finding_allocate_nothing, .timeout = 5)
     register_many(&cache, 1000);
     oom_start_from(1);
     static uint8_t met[MANY];
-    CHECK_EQ(walk_all(SLOTS_WALK_BLOCK, met), 1000);
+    CHECK_EQ(walk_all(met), 1000);
     for (int i = 0; i < 1000; i++)
         CHECK(slots_unregister(&slots, i % 2 ? &cache : NULL, ids[i]));
     slots_cache_flush(&slots, &cache);
@@ -317,7 +334,7 @@ Test(slots, slot_is_retired_after_its_last_generation, .fini = teardown, .timeou
 {
     uint64_t first = register_one(&cache, &released[0]);
     slots_unregister(&slots, &cache, first);
-    slots.segments[0][(uint32_t)first].state = (uint64_t)(UINT32_MAX - 2) << SLOTS_STATE_GENERATION;
+    slots_slot(&slots, (uint32_t)first)->state = (uint64_t)(UINT32_MAX - 2) << SLOTS_STATE_GENERATION;
     uint64_t id = register_one(&cache, &released[0]);
     CHECK_EQ(id >> 32, UINT32_MAX - 1);
     slots_unregister(&slots, &cache, id);
@@ -335,9 +352,9 @@ Test(slots, slot_is_retired_after_its_last_generation, .fini = teardown, .timeou
 Test(slots, last_indices_work_and_then_the_table_is_full, .timeout = 5)
 {
     /* Of the last segment only the last block is backed, so that the test needs no 32 GiB. */
-    static struct slot last[SLOTS_BLOCK];
-    uint64_t segment_slots = (uint64_t)SLOTS_FIRST_SEGMENT << (SLOTS_SEGMENTS - 1);
-    slots.segments[SLOTS_SEGMENTS - 1] = (struct slot *)((uintptr_t)last - (segment_slots - SLOTS_BLOCK) * sizeof *last);
+    static struct slots_page last;
+    uint64_t segment_pages = ((uint64_t)SLOTS_FIRST_SEGMENT << (SLOTS_SEGMENTS - 1)) / SLOTS_PAGE;
+    slots.segments[SLOTS_SEGMENTS - 1] = (struct slots_page *)((uintptr_t)&last - (segment_pages - 1) * sizeof last);
     slots.fresh = SLOTS_MAX - SLOTS_BLOCK;
     register_many(&cache, SLOTS_BLOCK);
     CHECK_EQ((uint32_t)ids[SLOTS_BLOCK - 1], SLOTS_MAX - 1);

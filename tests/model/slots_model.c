@@ -15,9 +15,16 @@ struct object {
     unsigned parts[PARTS]; /* plain */
 };
 
+/* What a walk or a look-up gave: a pointer, and not the links of a free slot. */
+static struct object *object_of(void *found)
+{
+    MODEL_CHECK((uintptr_t)found >> 36 != 0);
+    return found;
+}
+
 static void release(void *object)
 {
-    struct object *released = object;
+    struct object *released = object_of(object);
     for (unsigned i = 0; i < PARTS; i++)
         released->parts[i]++;
     weft_free(released);
@@ -55,7 +62,7 @@ static void setup_old(void)
 {
     setup_one();
     MODEL_CHECK(slots_unregister(&slots, NULL, ids[0]));
-    struct slot *slot = &slots.segments[0][(uint32_t)ids[0]];
+    struct slot *slot = &slots.segments[0][0].slots[(uint32_t)ids[0]];
     weft_atomic_store_relaxed(&slot->state, (uint64_t)(UINT32_MAX - 2) << SLOTS_STATE_GENERATION);
     setup_one();
     MODEL_CHECK(first_id >> 32 == UINT32_MAX - 1);
@@ -70,7 +77,7 @@ static void pin_and_use(void)
     struct object *object = slots_pin(&slots, id);
     if (object == NULL)
         return;
-    object->parts[model_thread()]++;
+    object_of(object)->parts[model_thread()]++;
     slots_unpin(&slots, NULL, id);
 }
 
@@ -96,6 +103,13 @@ static void use_and_end(void)
 {
     objects[0]->parts[model_thread()]++;
     MODEL_CHECK(slots_unregister(&slots, NULL, ids[0]));
+}
+
+/* Of setup_two(): the other object of the page. */
+static void use_and_end_second(void)
+{
+    objects[1]->parts[model_thread()]++;
+    MODEL_CHECK(slots_unregister(&slots, NULL, ids[1]));
 }
 
 static bool was_ended[2];
@@ -164,16 +178,18 @@ static void use_up(void)
 
 static void walk(struct object *must_see)
 {
-    struct slots_entry block[2];
+    struct slots_entry entries[SLOTS_PAGE];
     uint64_t cursor = 0;
     unsigned seen = 0, limit = 0;
     size_t count;
-    while ((count = slots_walk(&slots, &cursor, block, 1)) > 0) {
-        struct object *object = block[0].object;
-        object->parts[model_thread()]++;
-        seen += object == must_see;
-        MODEL_CHECK(++limit <= 4);
-        slots_unpin(&slots, NULL, block[0].id);
+    while ((count = slots_walk(&slots, NULL, &cursor, entries)) > 0) {
+        for (size_t i = 0; i < count; i++) {
+            struct object *object = object_of(entries[i].object);
+            object->parts[model_thread()]++;
+            seen += object == must_see;
+            MODEL_CHECK(++limit <= 4);
+        }
+        slots_unpin(&slots, NULL, entries[0].id);
     }
     MODEL_CHECK(seen == (must_see != NULL));
 }
@@ -237,14 +253,15 @@ static void end_then_use(void)
     objects[0]->parts[model_thread()]++;
 }
 
-/* Looks at the state, and pins then: the slot has another generation by now. */
+/* Looks at the state, pins then, and looks no more: the registration may have ended in between. */
 static void look_then_pin(void)
 {
-    struct slot *slot = &slots.segments[0][(uint32_t)ids[0]];
+    struct slots_page *page = &slots.segments[0][0];
+    struct slot *slot = &page->slots[(uint32_t)ids[0]];
     uint64_t state = weft_atomic_load_acquire(&slot->state);
     if (!(state & SLOTS_STATE_LIVE) || state >> 32 != ids[0] >> 32)
         return;
-    (void)weft_atomic_add_acq_rel(&slot->state, 1);
+    (void)weft_atomic_add_seq_cst(&page->pins, 1);
     MODEL_CHECK(weft_atomic_load_relaxed(&slot->content) == (uintptr_t)objects[0]);
     slots_unpin(&slots, NULL, ids[0]);
 }
@@ -256,7 +273,9 @@ static const struct model models[] = {
      .check = check_and_end},
     {"register_own", "Whoever registers finds its object at once", NULL, .threads = {register_and_end, walk_any}, .check = check_and_end},
     {"pin", "The last of two pins releases what was ended meanwhile, after all have used it", setup_one,
-     .threads = {use_and_end, pin_and_use, pin_and_use}, .check = check_and_end},
+     .threads = {use_and_end, pin_and_use, pin_and_use}, .check = check_and_end, .bound = 3, .random_runs = 2000},
+    {"page", "A pin of one object holds the others of its page, and its end releases them", setup_two,
+     .threads = {use_and_end, use_and_end_second, walk_any}, .check = check_and_end},
     {"end_twice", "Of two who end a registration one does", setup_one, .threads = {try_to_end, try_to_end, pin_and_use},
      .check = check_ended},
     {"replace", "An id never finds the next object of its slot", setup_one, .threads = {replace, pin_old}, .check = check_and_end},
@@ -277,12 +296,14 @@ static const struct model broken[] = {
      .check = check_and_end},
     {"end_then_use_swapped", "Who ends and then uses races with the last pin", setup_one, .threads = {end_then_use, pin_and_use},
      .check = check_and_end},
-    {"look_then_pin_swapped", "A look and then a pin in two steps gets the wrong object", setup_one, .threads = {replace, look_then_pin},
-     .check = check_and_end},
+    {"look_then_pin_swapped", "A look and then a pin, without another look, gets the wrong object", setup_one,
+     .threads = {replace, look_then_pin}, .check = check_and_end},
 };
 
 static const struct model_equivalent equivalent[] = {
-    {"slots.c:take_back:cas_acq_rel>failure_relaxed", "what a failed attempt reads is compared, and nothing behind it is touched"},
+    {"slots.c:take_back:cas_seq_cst>failure_relaxed", "what a failed attempt reads is compared, and nothing behind it is touched"},
+    {"slots.c:page_unpin:cas_acq_rel>failure_relaxed",
+     "what a failed attempt reads is counted down from, and nothing behind it is touched"},
     {NULL, NULL},
 };
 
@@ -293,7 +314,7 @@ int main(int argc, char **argv)
         .model_count = sizeof(models) / sizeof(models[0]),
         .broken = broken,
         .broken_count = sizeof(broken) / sizeof(broken[0]),
-        .owns = {"lib/lockfree/slots.c", "slots_free.h:slots_fresh", "slots_free.h:slots_slot", "slots_free.c:segment_ensure",
+        .owns = {"lib/lockfree/slots.c", "slots_free.h:slots_fresh", "slots_free.h:slots_page", "slots_free.c:segment_ensure",
                  "slots_free.c:block_fresh"},
         .equivalent = equivalent,
     };
