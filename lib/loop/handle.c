@@ -53,18 +53,32 @@ struct weft_handle *weft_handle_ref(struct weft_handle *handle)
     return handle;
 }
 
-void weft_handle_unref(struct weft_handle *handle)
+static inline void handle_free(struct weft_handle *handle)
 {
-    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
-    if (handle == NULL || (handle->is_shared && weft_atomic_sub_acq_rel(&handle->refs, 1) != 1))
-        return;
-    weft_context_unref(handle->context);
+    if (handle->context != NULL)
+        weft_context_unref(handle->context);
     if (handle->is_shared)
         weft_loop_unref(handle->loop);
     weft_free(handle);
 }
 
-static bool handle_claim(struct weft_handle *handle, uint32_t state)
+void weft_handle_unref(struct weft_handle *handle)
+{
+    /* Acq_rel. Pairs with itself: whoever frees has seen what the others did before they let go. */
+    if (handle != NULL && (!handle->is_shared || weft_atomic_sub_acq_rel(&handle->refs, 1) == 1))
+        handle_free(handle);
+}
+
+/* The queue lets go. */
+static inline void handle_leave(struct weft_handle *handle)
+{
+    if (handle->is_shared)
+        weft_handle_unref(handle);
+    else
+        handle_free(handle);
+}
+
+static inline bool handle_claim(struct weft_handle *handle, uint32_t state)
 {
     uint32_t expected = HANDLE_WAITS;
     if (handle->is_threadsafe && handle->is_shared)
@@ -82,7 +96,7 @@ static int handle_failed(struct weft_handle *handle, int status)
     return 0;
 }
 
-static int handle_call(struct weft_handle *handle)
+static inline int handle_call(struct weft_handle *handle)
 {
     struct weft_context *outer = context_swap_current(handle->context);
     int status = handle->fn(handle->arg);
@@ -113,13 +127,14 @@ static void post_came(struct weft_loop *loop, bool is_closed)
 static int handle_run(struct weft_work *work)
 {
     struct weft_handle *handle = weft_container_of(work, struct weft_handle, work);
-    bool is_closed = loop_is_closed(handle->loop);
+    struct weft_loop *loop = handle->loop;
+    bool is_closed = loop_is_closed(loop);
     int status = 0;
     if (handle->is_threadsafe)
-        post_came(handle->loop, is_closed);
+        post_came(loop, is_closed);
     if (!is_closed && handle_claim(handle, HANDLE_RUNS))
         status = handle_call(handle);
-    weft_handle_unref(handle);
+    handle_leave(handle);
     return status;
 }
 
@@ -127,37 +142,28 @@ static int handle_fired(void *arg)
 {
     struct weft_handle *handle = arg;
     int status = handle_claim(handle, HANDLE_RUNS) ? handle_call(handle) : 0;
-    weft_handle_unref(handle);
+    handle_leave(handle);
     return status;
 }
 
-static int handle_set_context(struct weft_handle *handle, struct weft_context *context)
-{
-    if (context == NULL)
-        return context_capture(&handle->context);
-    handle->context = weft_context_ref(context);
-    return 0;
-}
-
-/* A handle with the queue's reference, and the caller's if he wants one. */
-static int handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg, struct weft_context *context,
-                      struct weft_handle **handle_out)
+/* A handle with the queue's reference; NULL when out of memory. */
+static struct weft_handle *handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg, struct weft_context *context)
 {
     struct weft_handle *handle = weft_malloc(bytes);
     if (handle == NULL)
-        return -ENOMEM;
-    *handle = (struct weft_handle){.work.run = handle_run, .loop = loop, .fn = fn, .arg = arg, .refs = 1};
-    int status = handle_set_context(handle, context);
-    if (status < 0) {
+        return NULL;
+    *handle = (struct weft_handle){.work.run = handle_run, .loop = loop, .fn = fn, .arg = arg, .context = context, .refs = 1};
+    if (context != NULL)
+        (void)weft_context_ref(context);
+    else if (weft_context_current() != NULL && context_capture(&handle->context) < 0) {
         weft_free(handle);
-        return status;
+        return NULL;
     }
-    *handle_out = handle;
-    return 0;
+    return handle;
 }
 
-/* Before anybody else can reach it. */
-static void handle_hand_out(struct weft_handle *handle, struct weft_handle **handle_out)
+/* The caller's reference, if he wants one. Before anybody else can reach the handle. */
+static inline void handle_hand_out(struct weft_handle *handle, struct weft_handle **handle_out)
 {
     if (handle_out == NULL)
         return;
@@ -170,13 +176,12 @@ static void handle_hand_out(struct weft_handle *handle, struct weft_handle **han
 int weft_loop_call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
                         struct weft_handle **handle_out)
 {
-    struct weft_handle *handle;
-    int status = loop_check(loop);
+    int status = loop_check_often(loop);
     if (status < 0 || fn == NULL)
         return status < 0 ? status : -EINVAL;
-    status = handle_new(loop, sizeof(*handle), fn, arg, context, &handle);
-    if (status < 0)
-        return status;
+    struct weft_handle *handle = handle_new(loop, sizeof(*handle), fn, arg, context);
+    if (handle == NULL)
+        return -ENOMEM;
     handle_hand_out(handle, handle_out);
     loop_queue(loop, &handle->work);
     return 0;
@@ -185,7 +190,6 @@ int weft_loop_call_soon(struct weft_loop *loop, weft_callback_fn *fn, void *arg,
 int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn, void *arg, struct weft_context *context,
                                    struct weft_handle **handle_out)
 {
-    struct weft_handle *handle;
     if (loop == NULL || fn == NULL)
         return -EINVAL;
     int closed = loop_check_open(loop);
@@ -193,10 +197,10 @@ int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn,
         return closed;
     if (!inbox_reserve(&loop->worker.inbox, weft_atomic_load_relaxed(&loop->posts_max)))
         return WEFT_EFULL;
-    int status = handle_new(loop, sizeof(*handle), fn, arg, context, &handle);
-    if (status < 0) {
+    struct weft_handle *handle = handle_new(loop, sizeof(*handle), fn, arg, context);
+    if (handle == NULL) {
         inbox_unreserve(&loop->worker.inbox, 1);
-        return status;
+        return -ENOMEM;
     }
     handle->is_threadsafe = true;
     handle_hand_out(handle, handle_out);
@@ -222,14 +226,13 @@ static void handle_abandon(struct weft_timer *timer)
 
 static int schedule_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
 {
-    struct weft_handle *handle;
-    int status = handle_new(loop, sizeof(struct timed_handle), fn, arg, NULL, &handle);
-    if (status < 0)
-        return status;
+    struct weft_handle *handle = handle_new(loop, sizeof(struct timed_handle), fn, arg, NULL);
+    if (handle == NULL)
+        return -ENOMEM;
     handle->is_timed = true;
     weft_timer_init(handle_timer(handle), loop, handle_fired, handle);
     handle_timer(handle)->abandon = handle_abandon;
-    status = weft_timer_start_at(handle_timer(handle), when_ns);
+    int status = timer_heap_arm(&loop->timers, handle_timer(handle), when_ns);
     if (status < 0) {
         weft_handle_unref(handle);
         return status;
@@ -240,7 +243,7 @@ static int schedule_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_f
 
 int weft_loop_call_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
 {
-    int status = loop_check(loop);
+    int status = loop_check_often(loop);
     if (status < 0 || fn == NULL)
         return status < 0 ? status : -EINVAL;
     return schedule_at(loop, when_ns, fn, arg, handle_out);
@@ -248,7 +251,7 @@ int weft_loop_call_at(struct weft_loop *loop, uint64_t when_ns, weft_callback_fn
 
 int weft_loop_call_later(struct weft_loop *loop, int64_t delay_ns, weft_callback_fn *fn, void *arg, struct weft_handle **handle_out)
 {
-    int status = loop_check(loop);
+    int status = loop_check_often(loop);
     if (status < 0 || fn == NULL)
         return status < 0 ? status : -EINVAL;
     uint64_t now_ns = weft_loop_time(loop);

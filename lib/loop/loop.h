@@ -192,6 +192,18 @@ static inline struct weft_loop *loop_here(void)
 }
 
 /*
+ * As loop_check(), for who is asked often and by the loop's own thread nearly always: one short call then.
+ *
+ * thread:  any
+ * returns: as loop_check()
+ */
+static inline int loop_check_often(const struct weft_loop *loop)
+{
+    bool is_usable = loop != NULL && weft_atomic_load_relaxed(&loop->is_closing) == LOOP_OPEN && loop_here() == loop;
+    return is_usable ? 0 : loop_check(loop);
+}
+
+/*
  * As weft_loop_ref() and weft_loop_unref(), for who knows already that `here` runs in this thread (NULL: none does).
  *
  * thread:  any

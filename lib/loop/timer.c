@@ -23,14 +23,15 @@ int weft_timer_start(struct weft_timer *timer, int64_t delay_ns)
 {
     if (timer == NULL)
         return -EINVAL;
-    int status = loop_check(timer->loop);
+    struct weft_loop *loop = timer->loop;
+    int status = loop_check_often(loop);
     if (status < 0)
         return status; /* a closed loop's clock may be gone */
-    uint64_t now_ns = weft_loop_time(timer->loop);
+    uint64_t now_ns = weft_loop_time(loop);
     uint64_t delay = delay_ns > 0 ? (uint64_t)delay_ns : 0;
     if (delay == 0)
-        loop_look_next(timer->loop);
-    return weft_timer_start_at(timer, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay);
+        loop_look_next(loop);
+    return timer_heap_arm(&loop->timers, timer, delay > UINT64_MAX - 1 - now_ns ? UINT64_MAX - 1 : now_ns + delay);
 }
 
 int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
@@ -38,10 +39,8 @@ int weft_timer_start_at(struct weft_timer *timer, uint64_t when_ns)
     if (timer == NULL)
         return -EINVAL;
     struct weft_loop *loop = timer->loop;
-    int status = loop_check(loop);
-    if (status < 0)
-        return status;
-    return timer_heap_arm(&loop->timers, timer, when_ns);
+    int status = loop_check_often(loop);
+    return status < 0 ? status : timer_heap_arm(&loop->timers, timer, when_ns);
 }
 
 int loop_reserve_timer(struct weft_loop *loop)

@@ -19,6 +19,7 @@ enum {
     HEAP_CAPACITY_MIN = 16,
     HEAP_COLD_MIN = 1500,  /* more are 24 KiB */
     HEAP_STOPPED_MIN = 64, /* fewer are not worth a purge */
+    HEAP_KEPT_SHARE = 4,   /* nor is it as long as more are kept than one of so many: a purge looks at those too, and puts them in order */
     HEAP_CROWD_MIN = 32,   /* so many are due at once, and so large a part of all: a crowd */
     HEAP_CROWD_SHARE = 32, /* looking at each entry costs a crowd as much again as it has cost so far */
     DUE_AHEAD = 8,         /* so far ahead of the one that fires its slot is fetched, and half so far the timer */
@@ -228,13 +229,6 @@ static void renumber(struct timer_heap *heap)
     heap->sequence = heap->count;
 }
 
-static uint32_t next_sequence(struct timer_heap *heap)
-{
-    if (heap->sequence == UINT32_MAX)
-        renumber(heap);
-    return heap->sequence++;
-}
-
 /* Lay the three arrays into `memory`, so that four children share a cache line. */
 static void lay_out(struct timer_heap *heap, char *memory, uint32_t capacity)
 {
@@ -273,9 +267,16 @@ static inline bool is_full(const struct timer_heap *heap)
     return heap->count + heap->due_count + heap->reserved >= heap->capacity;
 }
 
-/* Room for one more, beside the reserved ones. Those of them that are in use count twice, on the safe side. */
+static inline bool is_out_of_numbers(const struct timer_heap *heap)
+{
+    return heap->sequence == UINT32_MAX;
+}
+
+/* Room for one more, beside the reserved ones, and a number. Those of them that are in use count twice, on the safe side. */
 static int make_room(struct timer_heap *heap)
 {
+    if (is_out_of_numbers(heap))
+        renumber(heap);
     if (!is_full(heap))
         return 0;
     if (heap->stopped > heap->capacity / 4)
@@ -302,9 +303,10 @@ void timer_heap_unreserve(struct timer_heap *heap)
 
 /* ---- timers ------------------------------------------------------------------------------------------------------------------------- */
 
+/* There is room, and a number. */
 static inline void insert(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
 {
-    uint32_t sequence = next_sequence(heap);
+    uint32_t sequence = heap->sequence++;
     uint32_t slot = take_slot(heap);
     heap->slots[slot] = (uintptr_t)timer;
     timer->when_ns = when_ns;
@@ -316,23 +318,32 @@ static inline void insert(struct timer_heap *heap, struct weft_timer *timer, uin
 static bool defer(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
 {
     uintptr_t *slot = &heap->slots[timer->slot - 1];
-    if ((*slot & TIMER_DUE) != 0 || when_ns < timer->when_ns)
+    if ((*slot & TIMER_DUE) != 0 || when_ns < timer->when_ns || is_out_of_numbers(heap))
         return false;
-    timer->sequence = next_sequence(heap);
+    timer->sequence = heap->sequence++;
     timer->when_ns = when_ns;
     *slot |= TIMER_MOVED;
     return true;
 }
 
-int timer_heap_arm(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
+/* With room first: out of memory the timer is as it was. */
+static __attribute__((noinline)) int make_room_and_arm(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
 {
-    if (timer->slot != 0 && defer(heap, timer, when_ns))
-        return 0;
-    if (is_full(heap) && make_room(heap) < 0)
+    if (make_room(heap) < 0)
         return -ENOMEM;
     if (timer->slot != 0)
         timer_heap_stop(heap, timer);
     insert(heap, timer, when_ns);
+    return 0;
+}
+
+int timer_heap_arm(struct timer_heap *heap, struct weft_timer *timer, uint64_t when_ns)
+{
+    if (timer->slot != 0)
+        return defer(heap, timer, when_ns) ? 0 : make_room_and_arm(heap, timer, when_ns);
+    if (is_full(heap) || is_out_of_numbers(heap))
+        return make_room_and_arm(heap, timer, when_ns);
+    insert(heap, timer, when_ns); /* nothing is called on this way, and so no register saved */
     return 0;
 }
 
@@ -343,7 +354,15 @@ void timer_heap_arm_reserved(struct timer_heap *heap, struct weft_timer *timer, 
     if (heap->count + heap->due_count == heap->capacity)
         purge(heap); /* the rest is what stopped timers have left */
     assert(heap->count + heap->due_count < heap->capacity);
+    if (is_out_of_numbers(heap))
+        renumber(heap);
     insert(heap, timer, when_ns);
+}
+
+static inline bool is_mostly_stopped(const struct timer_heap *heap)
+{
+    uint32_t all = heap->count + heap->due_count;
+    return all - heap->stopped < all / HEAP_KEPT_SHARE;
 }
 
 void timer_heap_stop(struct timer_heap *heap, struct weft_timer *timer)
@@ -359,7 +378,7 @@ void timer_heap_stop(struct timer_heap *heap, struct weft_timer *timer)
     heap->stopped++;
     if (heap->stopped == heap->count + heap->due_count)
         forget_all(heap);
-    else if (heap->stopped > HEAP_STOPPED_MIN && heap->stopped > (heap->count + heap->due_count) / 2)
+    else if (heap->stopped > HEAP_STOPPED_MIN && is_mostly_stopped(heap))
         purge(heap);
 }
 

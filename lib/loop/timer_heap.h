@@ -3,9 +3,9 @@
  *
  * A 4-ary heap with the keys inline, four to a cache line, so that sifting reads one line a level and touches no timer. An entry names
  * its timer by a slot, which stays where it is while the entry moves: a stop clears the slot, and its entry is thrown away when it comes
- * up, or with all the others of its kind once they are half of the heap. A timer that is armed anew for later keeps its entry, which is
- * put in its place when it comes up too early. Of many that are due at once the first ones come up one by one; the others are sorted and
- * leave together. The sequence number makes timers of the same nanosecond fire in the order of their arming
+ * up, or with all the others of its kind once they are three quarters of the heap. A timer that is armed anew for later keeps its entry,
+ * which is put in its place when it comes up too early. Of many that are due at once the first ones come up one by one; the others are
+ * sorted and leave together. The sequence number makes timers of the same nanosecond fire in the order of their arming
  * (ADD-1); when its 32 bits are used up, all entries are numbered anew.
  *
  *     entries   │ when, sequence, slot │ …                a heap; the children of i are 4i + 1 … 4i + 4
