@@ -18,7 +18,7 @@ const (
 	far             = 1000 * time.Second
 	dueWithin       = 10 * time.Millisecond
 	dueAfter        = 20 * time.Millisecond
-	dueAfterEach    = 2 * time.Microsecond
+	dueAfterEach    = 3 * time.Microsecond
 )
 
 type timers struct {
