@@ -229,7 +229,8 @@ static bool steal_from(struct worker *worker, struct worker *victim)
 {
     if (victim == worker)
         return false;
-    size_t count = ring_steal(&victim->ring, &worker->ring);
+    /* A hint: what came meanwhile is found by the next look, or by the one that ends the search. */
+    size_t count = ring_count_hint(&victim->ring) == 0 ? 0 : ring_steal(&victim->ring, &worker->ring);
     if (count > 0)
         worker_count(&worker->steal_count, count);
     return count > 0 || steal_job(worker, victim);
@@ -245,10 +246,12 @@ bool crew_steal(struct worker *worker)
     worker->steal_first = UINT32_MAX;
     if (first < crew->count && steal_from(worker, crew->workers[first]))
         return true;
-    uint32_t start = (uint32_t)random_below(&worker->random, crew->count);
-    for (uint32_t i = 0; i < crew->count; i++)
-        if (steal_from(worker, crew->workers[(start + i) % crew->count]))
+    uint32_t next = (uint32_t)random_below(&worker->random, crew->count);
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (steal_from(worker, crew->workers[next]))
             return true;
+        next = next + 1 == crew->count ? 0 : next + 1;
+    }
     return false;
 }
 
