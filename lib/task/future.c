@@ -165,7 +165,7 @@ static inline void wake_only(struct weft_future *future, struct weft_loop *here,
         weft_future_ref(future);
     if (waiter->is_stealable)
         work_ready_stealable(&waiter->loop->worker, &waiter->work);
-    else if (waiter->loop == here)
+    else if (here != NULL && waiter->loop == here)
         work_ready_here(here, &waiter->work);
     else
         work_ready_chain(&waiter->loop->worker, &waiter->work, &waiter->work, 1);
