@@ -3,8 +3,8 @@
  *
  * `producers_<n>`: so many threads outside of the runtime queue callbacks on one loop, which has the thread of its own that a runtime gives it;
  * `wakeups` is how many of the posts had to wake it. Each post hands over an item that the library makes and frees: a peer without such a call
-does it with its users' own queue and a wake-up. `work` is one thread that posts memory of its own, at the library's own door, and wakes
-at most once for all that are not yet taken: a peer does it with a wake-up that coalesces.
+ * does it with its users' own queue and a wake-up. `work` is one thread that posts memory of its own, at the library's own door, and wakes at most
+ * once for all that are not yet taken: a peer does it with a wake-up that coalesces.
  * `queue_only` is the queue alone, in one thread: a push, with its part of a take of 256, and as further figures the other operations that it has.
  */
 #include "bench/kit/posters.h"
