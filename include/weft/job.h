@@ -274,6 +274,12 @@ struct weft_closure {
 /* Run a closure that was stolen, or whose stack was full. thread: any loop */
 void weft_closure_stolen(struct weft_job_stack *stack, struct weft_job *job);
 
+/* Apart, so that a closure which is forked as usual has no address: it would be written to memory before it is copied. */
+__attribute__((noinline, cold, unused)) static void weft_closure_fork_late(struct weft_job_stack *stack, struct weft_closure closure)
+{
+    weft_job_fork(stack, weft_closure_stolen, &closure, sizeof(closure));
+}
+
 /*
  * Fork `fn(stack, arg)`. In the body of a typed job it is joined before that forks, joins or calls a job.
  *
@@ -285,7 +291,7 @@ static inline void weft_closure_fork(struct weft_job_stack *stack, weft_closure_
     struct weft_job *job = stack->top;
     struct weft_closure closure = {fn, arg};
     if (__builtin_expect(job >= weft_atomic_load_relaxed(&stack->limit), 0)) {
-        weft_job_fork(stack, weft_closure_stolen, &closure, sizeof(closure));
+        weft_closure_fork_late(stack, closure);
         return;
     }
     job->run = weft_closure_stolen;

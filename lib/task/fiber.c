@@ -440,7 +440,7 @@ static bool is_plain(const struct fiber *fiber)
 static struct fiber *fiber_pass_turn(struct fiber *fiber, struct fiber_room *room, struct weft_loop *loop)
 {
     struct coro_task *task = coro_room(&fiber->coro);
-    if (task->block != CORO_SHARED || !is_plain(fiber))
+    if (coro_block(task) != CORO_SHARED || !is_plain(fiber))
         return NULL; /* it may be somebody else's to send to */
     struct coro_task *next_task = task_next_in_turn(loop, task, fiber->suspend);
     if (next_task == NULL || next_task->coro->ops != &fiber_ops)
