@@ -274,7 +274,12 @@ struct weft_closure {
 /* Run a closure that was stolen, or whose stack was full. thread: any loop */
 void weft_closure_stolen(struct weft_job_stack *stack, struct weft_job *job);
 
-/* Apart, so that a closure which is forked as usual has no address: it would be written to memory before it is copied. */
+/*
+ * What weft_closure_fork() does where the top is at the limit. Apart, so that a closure which is forked as usual has no address: it would be
+ * written to memory before it is copied.
+ *
+ * thread:  the fiber of `stack`
+ */
 __attribute__((noinline, cold, unused)) static void weft_closure_fork_late(struct weft_job_stack *stack, struct weft_closure closure)
 {
     weft_job_fork(stack, weft_closure_stolen, &closure, sizeof(closure));
