@@ -221,3 +221,16 @@ Test(future, in_a_frame_ends_with_the_callbacks_that_hang_on_it, .timeout = 5)
     CHECK(future.loop == NULL);
     scene_drop(loop);
 }
+
+/* A task says for what it waits before it hangs there, and who asks it to stop may come between. */
+Test(future_edges, does_not_remove_a_waiter_that_does_not_hang_yet, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_future *future = scene_future(loop);
+    struct waiter hanging = {.loop = loop}, late = {.loop = loop};
+    CHECK(future_add_waiter(future, &hanging));
+    CHECK(!future_remove_waiter(future, &late));
+    CHECK(future_remove_waiter(future, &hanging));
+    weft_future_unref(future);
+    scene_drop(loop);
+}
