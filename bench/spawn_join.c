@@ -2,8 +2,9 @@
  * What does it cost to give work away and to have it done: a job that is forked and joined, a task that is created and awaited?
  *
  * Tasks that end at once: `step` and `fiber` are created, and so pinned to the loop; `spawn_step` and `spawn_fiber` are spawned, so that any
- * loop may take them; each is awaited, by a parent of its kind, before the next one is made, or as many as the name says are made, and then awaited. `batch_256` is
- * what Go's and tokio's tasks are compared with: spawned steps. `typed_job`, `generic_job` (a closure) and `checked_job` (weft_fork()) are forks
+ * loop may take them; each is awaited, by a parent of its kind, before the next one is made, or as many as the name says are made, and then
+ * awaited. `eager` is a step that does its first step, which is its last, inside the creating call, as asyncio's eager tasks: no turn of the
+ * loop, and nothing to wait for. `batch_256` is what Go's and tokio's tasks are compared with: spawned steps. `typed_job`, `generic_job` (a closure) and `checked_job` (weft_fork()) are forks
  * that nobody takes; a call of the same function is `call`. `job_start` has each job start the next one as it ends, from a callback; `job_start_thread` starts them
  * from a thread outside of the runtime, and waits. With a second loop, that one has nothing to do but to steal.
  */
@@ -26,15 +27,19 @@ struct lives {
     bool are_fibers;
     bool are_spawned;
     int at_once;
+    bool are_eager;
 };
 
 static struct weft_task *begin_life(const struct kit *kit, const struct lives *lives)
 {
     struct weft_coro *coro = lives->are_fibers ? tasks_fiber(kit, tasks_fiber_ends, NULL) : tasks_step(kit, tasks_step_ends, 0, NULL);
+    struct weft_task_options eager = WEFT_TASK_OPTIONS;
     struct weft_task *task;
-    if (!lives->are_spawned)
-        return tasks_start(kit, coro);
-    kit_must(kit, weft_loop_spawn(weft_get_running_loop(), coro, NULL, &task), "a spawn");
+    eager.flags = WEFT_TASK_EAGER_START;
+    if (lives->are_spawned)
+        kit_must(kit, weft_loop_spawn(weft_get_running_loop(), coro, NULL, &task), "a spawn");
+    else
+        kit_must(kit, weft_loop_create_task(weft_get_running_loop(), coro, lives->are_eager ? &eager : NULL, &task), "a task");
     return task;
 }
 
@@ -57,10 +62,26 @@ static int parent_goes_on(struct weft_step *step, void *state, int status)
     return weft_step_await(step, &parent->child->future, 0);
 }
 
+/* As parent_goes_on(), of children that may be over as they are awaited: then it just goes on. */
+static int eager_parent_goes_on(struct weft_step *step, void *state, int status)
+{
+    struct parent *parent = state;
+    WEFT_STEP_BEGIN(step, status);
+    while (parent->left-- > 0) {
+        parent->child = begin_life(parent->kit, parent->kit->arg);
+        WEFT_STEP_AWAIT(step, &parent->child->future, status);
+        kit_must(parent->kit, status, "a child");
+        weft_task_unref(parent->child);
+    }
+    WEFT_STEP_END(step, NULL);
+}
+
 static void live_in_steps(const struct kit *kit, int count)
 {
+    const struct lives *lives = kit->arg;
     void *state;
-    struct weft_coro *coro = tasks_step(kit, parent_goes_on, sizeof(struct parent), &state);
+    weft_step_fn *goes_on = lives->are_eager ? eager_parent_goes_on : parent_goes_on;
+    struct weft_coro *coro = tasks_step(kit, goes_on, sizeof(struct parent), &state);
     *(struct parent *)state = (struct parent){kit, NULL, count};
     tasks_finish(kit, tasks_start(kit, coro));
 }
@@ -284,13 +305,15 @@ static void run_job_start_thread(struct kit *kit)
 
 int main(int argc, char **argv)
 {
-    static const struct lives step = {false, false, 1}, steps = {false, false, BATCH}, fiber = {true, false, 1},
-                              fibers = {true, false, BATCH};
-    static const struct lives spawn_step = {false, true, 1}, spawn_steps = {false, true, BATCH};
-    static const struct lives spawn_fiber = {true, true, 1}, spawn_fibers = {true, true, BATCH};
+    static const struct lives step = {false, false, 1, false}, steps = {false, false, BATCH, false}, fiber = {true, false, 1, false},
+                              fibers = {true, false, BATCH, false};
+    static const struct lives eager = {false, false, 1, true};
+    static const struct lives spawn_step = {false, true, 1, false}, spawn_steps = {false, true, BATCH, false};
+    static const struct lives spawn_fiber = {true, true, 1, false}, spawn_fibers = {true, true, BATCH, false};
     static const struct forks call = {call_often}, typed = {fork_typed}, generic = {fork_generic}, checked = {fork_checked};
     static const struct kit_case cases[] = {
         {"spawn_join", "step", run_lives, &step, 0},
+        {"spawn_join", "eager", run_lives, &eager, 0},
         {"spawn_join", "fiber", run_lives, &fiber, 0},
         {"spawn_join", "batch_256", run_lives, &spawn_steps, 0},
         {"spawn_join", "step_batch_256", run_lives, &steps, 0},
