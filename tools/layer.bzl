@@ -20,7 +20,7 @@ PUBLIC_HEADERS = {
     "poll": ["poller", "sim"],
     "loop": ["loop", "timer"],
     "lockfree": ["job_stack"],
-    "task": ["coro", "executor", "fiber", "future", "gather", "group", "job", "step", "task"],
+    "task": ["coro", "executor", "fiber", "future", "gather", "group", "job", "lock", "step", "task"],
     "net": ["protocol", "resolve", "server", "stream", "transport"],
     "runtime": ["runtime"],
 }

@@ -58,6 +58,7 @@ extern "C" {
     X(WEFT_EJOINORDER, -4125, "a newer fork has not been joined yet")                                                                      \
     X(WEFT_EUNJOINED, -4126, "a fiber ended with jobs that nobody had joined")                                                             \
     X(WEFT_EFORKED, -4127, "the object belongs to the process that this one was forked from")                                              \
+    X(WEFT_ENOTLOCKED, -4128, "the lock is not held")                                                                                      \
     X(WEFT_EEXIT, -4300, "exit was asked for")                                                                                             \
     X(WEFT_EINTERRUPT, -4301, "interrupted by the user")
 

@@ -13,6 +13,7 @@
 #include "weft/fiber.h"
 #include "weft/gather.h"
 #include "weft/group.h"
+#include "weft/lock.h"
 #include "weft/loop.h"
 #include "weft/runtime.h"
 #include "weft/status.h"
@@ -479,4 +480,36 @@ Test(bad_input, an_overflow_handler_without_a_function_writes_a_line, .timeout =
     CHECK_EQ(weft_stack_overflow_install(NULL, NULL), 0);
     weft_stack_overflow_remove();
     IGNORES(weft_stack_overflow_remove());
+}
+
+/* ---- lock ----------------------------------------------------------------------------------------------------------------------- */
+
+static int acquire_nothing(void *arg, void **result_out)
+{
+    (void)arg;
+    (void)result_out;
+    REFUSES(weft_lock_acquire(NULL));
+    return 0;
+}
+
+Test(bad_input, no_lock, .timeout = 5)
+{
+    struct weft_loop *loop = new_loop();
+    struct weft_future *turn = NULL;
+    struct weft_lock *lock;
+    CHECK_EQ(weft_lock_new(&lock), 0);
+    REFUSES(weft_lock_new(NULL));
+    REFUSES(weft_lock_release(NULL));
+    REFUSES(weft_lock_give_up(NULL));
+    REFUSES(weft_lock_acquire_future(NULL, loop, &turn));
+    REFUSES(weft_lock_acquire_future(lock, NULL, &turn));
+    REFUSES(weft_lock_acquire_future(lock, loop, NULL));
+    DENIES(weft_lock_ref(NULL));
+    DENIES(weft_lock_locked(NULL));
+    IGNORES(weft_lock_unref(NULL));
+    SAYS(WEFT_ENOTLOCKED, weft_lock_release(lock));
+    CHECK(turn == NULL && !weft_lock_locked(lock));
+    run_fiber(loop, acquire_nothing, NULL);
+    weft_lock_unref(lock);
+    drop_loop(loop);
 }

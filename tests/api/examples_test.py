@@ -25,6 +25,7 @@ GIVEN = {
     "gather": "static struct weft_future *futures[2];",
     "group": "int fetch(void *arg, void **result_out);",
     "job": "static long result; static struct weft_task *task;",
+    "lock": "static long balance;",
     "memory": """
 void *my_malloc(size_t bytes);
 void *my_realloc(void *ptr, size_t bytes);

@@ -11,6 +11,7 @@
 #include "weft/fiber.h"
 #include "weft/gather.h"
 #include "weft/group.h"
+#include "weft/lock.h"
 #include "weft/loop.h"
 #include "weft/memory.h"
 #include "weft/status.h"
@@ -281,6 +282,39 @@ Test(own_task, is_gathered_and_grouped_like_any_other, .timeout = 5)
     CHECK_STR(value, "done");
     CHECK_EQ(made_count, 4);
     weft_task_unref(task);
+    close_loop(loop);
+}
+
+static int take_turn(void *lock, void **result_out)
+{
+    *result_out = "had it";
+    int status = weft_lock_acquire(lock);
+    return status < 0 ? status : weft_lock_release(lock);
+}
+
+Test(own_task, waits_for_a_lock_like_any_other, .timeout = 5)
+{
+    struct weft_loop *loop = open_loop();
+    struct weft_task *tasks[2];
+    struct weft_future *turn;
+    struct weft_lock *lock;
+    void *value;
+    CHECK_EQ(weft_lock_new(&lock), 0);
+    CHECK_EQ(weft_lock_acquire_future(lock, loop, &turn), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(weft_loop_create_fiber(loop, take_turn, lock, &tasks[i]), 0);
+    CHECK_EQ(weft_loop_stop(loop), 0);
+    CHECK_EQ(weft_loop_run_forever(loop), 0);
+    CHECK(weft_task_cancel(tasks[0], NULL));
+    CHECK_EQ(weft_lock_release(lock), 0);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &tasks[0]->future, NULL), -ECANCELED);
+    CHECK_EQ(weft_loop_run_until_complete(loop, &tasks[1]->future, &value), 0);
+    CHECK_STR(value, "had it");
+    CHECK(!weft_lock_locked(lock));
+    weft_task_unref(tasks[0]);
+    weft_task_unref(tasks[1]);
+    weft_future_unref(turn);
+    weft_lock_unref(lock);
     close_loop(loop);
 }
 
