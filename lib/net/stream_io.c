@@ -66,7 +66,8 @@ static void read_on(struct weft_stream *stream)
 /* Wait for more than there is; a reader that needs more than twice the limit gets it. */
 static int wait_for_data(struct weft_stream *stream)
 {
-    struct stream_waiter waiter = {.buf = NULL};
+    struct stream_waiter waiter; /* the rest belongs to one who wants the bytes somewhere */
+    waiter.buf = NULL;
     read_on(stream);
     return stream_wait(stream, &stream->reading, &waiter);
 }
@@ -86,7 +87,10 @@ static int give_back(struct weft_stream *stream, int status, const char *buf, si
 /* Wait while there is nothing, for bytes that go to `buf`: how many did; 0 if there is something else to look at; what was raised. */
 static int wait_for_bytes(struct weft_stream *stream, char *buf, size_t len)
 {
-    struct stream_waiter waiter = {.buf = buf, .len = len < INT_MAX ? len : INT_MAX};
+    struct stream_waiter waiter; /* not cleared as a whole: most of it is the future, which the wait sets up */
+    waiter.buf = buf;
+    waiter.len = len < INT_MAX ? len : INT_MAX;
+    waiter.count = 0;
     read_on(stream);
     int status = stream_wait(stream, &stream->reading, &waiter);
     if (waiter.count == 0 || status == WEFT_ECLOSED)
@@ -284,7 +288,7 @@ int weft_stream_close(struct weft_stream *stream)
 
 static int drain(struct weft_stream *stream)
 {
-    struct stream_waiter waiter = {.buf = NULL};
+    struct stream_waiter waiter;
     int status = 0;
     while (status == 0 && !stream->is_lost && stream->is_writing_paused)
         status = stream_wait(stream, &stream->draining, &waiter);
@@ -307,7 +311,7 @@ int weft_stream_drain(struct weft_stream *stream)
 
 static int wait_closed(struct weft_stream *stream)
 {
-    struct stream_waiter waiter = {.buf = NULL};
+    struct stream_waiter waiter;
     int status = 0;
     while (status == 0 && !stream->is_lost)
         status = stream_wait(stream, &stream->closing, &waiter);
