@@ -1,12 +1,13 @@
 /*
- * Raw, turns: the least code that changes from one task to another. A task is a stack pointer, or a function with a number.
+ * Raw, turns: the least code that changes from one task to another. A task is a stack pointer, or a function with a number; who makes another
+ * one ready puts it into a queue, or goes to it at once if both have stacks. Nothing is awaited, nothing else has a turn, and nobody ends early.
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "bench/kit/kit.h"
 
-/* ---- stack_switch, and yield of those with a stack ---- */
+/* ---- stack_switch, and yield and ping_pong of those with a stack ---- */
 
 #if defined(__x86_64__)
 
@@ -63,6 +64,12 @@ static void run_one_way(struct kit *kit)
     measure_switches(kit, 2);
 }
 
+static void run_fiber_trips(struct kit *kit)
+{
+    stacks[0] = stack_new(answer);
+    measure_switches(kit, 1);
+}
+
 /* Of one alone, a yield is a switch to the scheduler and back. */
 static void run_yield(struct kit *kit)
 {
@@ -74,37 +81,48 @@ static void run_yield(struct kit *kit)
 
 #endif
 
-/* ---- yield of steps ---- */
+/* ---- yield and ping_pong of steps ---- */
 
 enum { TURNS = 1 << 22, TURNS_QUICK = 1 << 18, RING = 128 };
 
 struct step {
-    int (*run)(struct step *step);
+    struct step *(*run)(struct step *step); /* who has a turn because of it, or NULL */
+    struct step *other;
     int left;
 };
 
-static int step_runs(struct step *step)
+static struct step *step_yields(struct step *step)
 {
-    return --step->left;
+    return --step->left > 0 ? step : NULL;
+}
+
+static struct step *step_hits(struct step *step)
+{
+    return --step->left > 0 ? step->other : NULL;
 }
 
 /* A queue, first in, first out, of those that want a turn. */
 static void run_turns(struct step **ring, uint32_t count)
 {
     for (uint32_t first = 0, end = count; first != end;) {
-        struct step *step = ring[first++ % RING];
-        if (step->run(step) > 0)
-            ring[end++ % RING] = step;
+        struct step *step = ring[first++ % RING], *next = step->run(step);
+        if (next != NULL)
+            ring[end++ % RING] = next;
     }
+}
+
+static int scaled_turns(const struct kit *kit)
+{
+    return kit->is_quick ? TURNS_QUICK : TURNS;
 }
 
 static void run_steps(struct kit *kit)
 {
-    int count = *(const int *)kit->arg, turns = (kit->is_quick ? TURNS_QUICK : TURNS) / count;
+    int count = *(const int *)kit->arg, turns = scaled_turns(kit) / count;
     static struct step steps[RING];
     struct step *ring[RING] = {NULL};
     for (int i = 0; i < count; i++) {
-        steps[i] = (struct step){step_runs, turns};
+        steps[i] = (struct step){step_yields, NULL, turns};
         ring[i] = &steps[i];
     }
     kit_start(kit);
@@ -112,16 +130,28 @@ static void run_steps(struct kit *kit)
     kit_stop_alone(kit, "ns", (double)turns * count);
 }
 
+static void run_trips(struct kit *kit)
+{
+    int trips = scaled_turns(kit) / 2;
+    struct step sides[2] = {{step_hits, &sides[1], trips}, {step_hits, &sides[0], trips}};
+    struct step *ring[RING] = {&sides[0]};
+    kit_start(kit);
+    run_turns(ring, 1);
+    kit_stop_alone(kit, "ns", trips);
+}
+
 int main(int argc, char **argv)
 {
     static const int one = 1, hundred = 100;
     static const struct kit_case cases[] = {
-        {"yield", "one", run_steps, &one, 1},
-        {"yield", "hundred", run_steps, &hundred, 1},
+        {"yield", "one", run_steps, &one, 0},
+        {"yield", "hundred", run_steps, &hundred, 0},
+        {"ping_pong", "one_loop", run_trips, NULL, 1},
 #if defined(__x86_64__)
         {"stack_switch", "one_way", run_one_way, NULL, 1},
-        {"yield", "one_fiber", run_yield, &one, 1},
-        {"yield", "hundred_fiber", run_yield, &hundred, 1},
+        {"yield", "one_fiber", run_yield, &one, 0},
+        {"yield", "hundred_fiber", run_yield, &hundred, 0},
+        {"ping_pong", "one_loop_fiber", run_fiber_trips, NULL, 1},
 #endif
     };
     return kit_main(argc, argv, "raw", cases, sizeof(cases) / sizeof(cases[0]));
