@@ -97,7 +97,7 @@ static void push_and_take(void)
 static void reserve_push_and_take(void)
 {
     for (int i = 0; i < BATCH; i++) {
-        if (inbox_reserve(&inbox, BATCH))
+        if (inbox_reserve(&inbox, 1, BATCH))
             inbox_push(&inbox, &works[0], &works[0]);
         inbox_unreserve(&inbox, inbox_take(&inbox).count);
     }

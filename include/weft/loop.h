@@ -406,7 +406,8 @@ bool weft_loop_get_debug(const struct weft_loop *loop);
 int weft_loop_set_slow_callback_duration(struct weft_loop *loop, uint64_t duration_ns);
 
 /*
- * Set how many posts of weft_loop_call_soon_threadsafe() may wait at once, 1,048,576 at first.
+ * Set how many posts of weft_loop_call_soon_threadsafe() may wait at once, 1,048,576 at first. From 16,384 on it is kept to within some
+ * hundredths, by counting a part of them; a loop in virtual time keeps it exactly.
  *
  * thread:  any
  * returns: 0; -EINVAL for a NULL loop or 0

@@ -171,13 +171,21 @@ static inline bool inbox_is_parked(const struct inbox *inbox);
 static inline bool inbox_confirm_parked(struct inbox *inbox);
 
 /*
- * Admit one user post, if fewer than `max` are admitted. Internal wake-ups do not ask, and so are never refused for fullness. Never
- * admits more than `max` at once; refuses below `max` only while others that race for the last places are being refused.
+ * Admit `n` user posts, if fewer than `max` are admitted. Internal wake-ups do not ask, and so are never refused for fullness. Never
+ * admits more than `max` at once, or the last `n` end beyond it; refuses below `max` only while others that race for the last places are
+ * being refused.
  *
  * thread:  any
  * returns: true if admitted: the caller pushes, and if the push is refused, unreserves
  */
-static inline bool inbox_reserve(struct inbox *inbox, uint64_t max);
+static inline bool inbox_reserve(struct inbox *inbox, uint64_t n, uint64_t max);
+
+/*
+ * True if inbox_reserve() would refuse now. Costs one load.
+ *
+ * thread:  any
+ */
+static inline bool inbox_is_full(const struct inbox *inbox, uint64_t max);
 
 /*
  * Give back `n` admissions, when as many user posts have been taken (or refused as closed).
@@ -278,14 +286,19 @@ static inline bool inbox_confirm_parked(struct inbox *inbox)
     return weft_atomic_cas_release(&inbox->head, &head, INBOX_HEAD_PARKED);
 }
 
-static inline bool inbox_reserve(struct inbox *inbox, uint64_t max)
+static inline bool inbox_is_full(const struct inbox *inbox, uint64_t max)
+{
+    return weft_atomic_load_relaxed(&inbox->reserved) >= max;
+}
+
+static inline bool inbox_reserve(struct inbox *inbox, uint64_t n, uint64_t max)
 {
     /* Add and take back rather than compare and swap: it is cheaper, and refused ones do not write the line at all. */
-    if (weft_atomic_load_relaxed(&inbox->reserved) >= max)
+    if (inbox_is_full(inbox, max))
         return false;
-    if (weft_atomic_add_relaxed(&inbox->reserved, 1) < max)
+    if (weft_atomic_add_relaxed(&inbox->reserved, n) < max)
         return true;
-    (void)weft_atomic_sub_relaxed(&inbox->reserved, 1);
+    (void)weft_atomic_sub_relaxed(&inbox->reserved, n);
     return false;
 }
 

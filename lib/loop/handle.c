@@ -16,7 +16,10 @@
 /* Each state is final but the first. */
 enum handle_state { HANDLE_WAITS, HANDLE_RUNS, HANDLE_CANCELLED };
 
-enum { POSTS_SETTLED_SHARE = 1 << 14 };
+/* A bound of at least so many posts is kept by counting a part of them. */
+enum { POSTS_SAMPLED_FROM = 1 << 14, POSTS_STEP = 16, POSTS_STEP_SHIFT = 60 };
+
+#define GOLDEN_RATIO UINT64_C(0x9e3779b97f4a7c15) /* of 2^64 */
 
 struct weft_handle {
     struct weft_work work;
@@ -26,10 +29,13 @@ struct weft_handle {
     struct weft_context *context;
     uint32_t state;
     uint32_t refs;
+    uint32_t counted; /* for so many posts it is reserved in the inbox; 0: not */
     bool is_threadsafe;
     bool is_timed;  /* a struct timed_handle */
     bool is_shared; /* others than the queue have had it; then it holds its loop */
 };
+
+_Static_assert(sizeof(struct weft_handle) <= WEFT_CACHE_LINE_BYTES, "a post is one line");
 
 struct timed_handle {
     struct weft_handle handle;
@@ -81,7 +87,7 @@ static inline void handle_leave(struct weft_handle *handle)
 static inline bool handle_claim(struct weft_handle *handle, uint32_t state)
 {
     uint32_t expected = HANDLE_WAITS;
-    if (handle->is_threadsafe && handle->is_shared)
+    if (handle->is_shared && handle->is_threadsafe)
         return weft_atomic_cas_relaxed(&handle->state, &expected, state); /* what it guards is not memory but the right to act */
     if (weft_atomic_load_relaxed(&handle->state) != HANDLE_WAITS)
         return false;
@@ -89,7 +95,7 @@ static inline bool handle_claim(struct weft_handle *handle, uint32_t state)
     return true;
 }
 
-static int handle_failed(struct weft_handle *handle, int status)
+__attribute__((cold, noinline)) static int handle_failed(struct weft_handle *handle, int status)
 {
     struct weft_exception exception = {.size = sizeof(exception), .message = "exception in callback", .status = status, .handle = handle};
     weft_loop_call_exception_handler(handle->loop, &exception);
@@ -112,15 +118,41 @@ void posts_settle(struct weft_loop *loop)
     loop->settled_posts = 0;
 }
 
-/*
- * A post has come. Many are counted together, since the poster writes the same line; so many that nobody is refused who would not be soon. A
- * closed loop's may come to whoever posted it.
- */
-static void post_came(struct weft_loop *loop, bool is_closed)
+/* A larger bound need not be exact: a locked instruction for each post would cost as much as the rest of it. In virtual time all is exact. */
+int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max)
 {
-    if (is_closed)
-        inbox_unreserve(&loop->worker.inbox, 1);
-    else if (++loop->settled_posts > weft_atomic_load_relaxed(&loop->posts_max) / POSTS_SETTLED_SHARE)
+    if (loop == NULL || posts_max == 0)
+        return -EINVAL;
+    weft_atomic_store_relaxed(&loop->posts_max, posts_max);
+    weft_atomic_store_relaxed(&loop->posts_step, posts_max < POSTS_SAMPLED_FROM || loop->worker.is_virtual ? 1 : POSTS_STEP);
+    return 0;
+}
+
+/*
+ * Take a place for a post: one, or those of POSTS_STEP posts, or none. The address decides: no two that wait have the same, and the multiples of
+ * the golden ratio lie evenly whatever pattern the addresses have. False if there is no place left.
+ */
+static inline bool post_reserve(struct weft_loop *loop, struct weft_handle *handle)
+{
+    uint32_t step = weft_atomic_load_relaxed(&loop->posts_step);
+    if (((uint64_t)(uintptr_t)handle * GOLDEN_RATIO >> POSTS_STEP_SHIFT & (step - 1)) != 0)
+        return true;
+    handle->counted = step;
+    return inbox_reserve(&loop->worker.inbox, step, weft_atomic_load_relaxed(&loop->posts_max));
+}
+
+/*
+ * One that was counted has come. Many are given back together, since posters write the same line; so many that nobody is refused who would
+ * not be soon. A closed loop's may come to whoever posted it.
+ */
+static void post_came(struct weft_loop *loop, uint32_t counted, bool is_closed)
+{
+    if (is_closed) {
+        inbox_unreserve(&loop->worker.inbox, counted);
+        return;
+    }
+    loop->settled_posts += counted;
+    if (loop->settled_posts > weft_atomic_load_relaxed(&loop->posts_max) / POSTS_SAMPLED_FROM)
         posts_settle(loop);
 }
 
@@ -130,8 +162,8 @@ static int handle_run(struct weft_work *work)
     struct weft_loop *loop = handle->loop;
     bool is_closed = loop_is_closed(loop);
     int status = 0;
-    if (handle->is_threadsafe)
-        post_came(loop, is_closed);
+    if (handle->counted > 0)
+        post_came(loop, handle->counted, is_closed);
     if (!is_closed && handle_claim(handle, HANDLE_RUNS))
         status = handle_call(handle);
     handle_leave(handle);
@@ -147,7 +179,8 @@ static int handle_fired(void *arg)
 }
 
 /* A handle with the queue's reference; NULL when out of memory. */
-static struct weft_handle *handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg, struct weft_context *context)
+static inline struct weft_handle *handle_new(struct weft_loop *loop, size_t bytes, weft_callback_fn *fn, void *arg,
+                                             struct weft_context *context)
 {
     struct weft_handle *handle = weft_malloc(bytes);
     if (handle == NULL)
@@ -195,12 +228,14 @@ int weft_loop_call_soon_threadsafe(struct weft_loop *loop, weft_callback_fn *fn,
     int closed = loop_check_open(loop);
     if (closed < 0)
         return closed;
-    if (!inbox_reserve(&loop->worker.inbox, weft_atomic_load_relaxed(&loop->posts_max)))
+    if (inbox_is_full(&loop->worker.inbox, weft_atomic_load_relaxed(&loop->posts_max)))
         return WEFT_EFULL;
     struct weft_handle *handle = handle_new(loop, sizeof(*handle), fn, arg, context);
-    if (handle == NULL) {
-        inbox_unreserve(&loop->worker.inbox, 1);
+    if (handle == NULL)
         return -ENOMEM;
+    if (!post_reserve(loop, handle)) {
+        handle_free(handle);
+        return WEFT_EFULL;
     }
     handle->is_threadsafe = true;
     handle_hand_out(handle, handle_out);

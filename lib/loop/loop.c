@@ -91,7 +91,6 @@ static void loop_setup(struct weft_loop *loop, const struct weft_loop_kind *kind
     loop->kind = kind;
     loop->refs = 1;
     loop->fork_watch.forked = loop_forked;
-    loop->posts_max = POSTS_MAX_DEFAULT;
     loop->slow_ns = SLOW_NS_DEFAULT;
     loop->user = user_bytes == 0 ? NULL : (char *)loop + kind_round_up(sizeof(*loop));
 }
@@ -126,6 +125,7 @@ static int loop_new(const struct weft_loop_kind *kind, const struct weft_loop_op
     }
     loop->has_poller = true;
     loop->worker.is_virtual = loop->poller->is_virtual;
+    (void)weft_loop_set_posts_max(loop, POSTS_MAX_DEFAULT);
     status = kind_init(loop, options->kind);
     if (status < 0) {
         (void)weft_loop_close(loop); /* lets go what the inits have scheduled, which holds references */
@@ -425,14 +425,6 @@ int weft_loop_set_slow_callback_duration(struct weft_loop *loop, uint64_t durati
     if (status == 0)
         loop->slow_ns = duration_ns;
     return status;
-}
-
-int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max)
-{
-    if (loop == NULL || posts_max == 0)
-        return -EINVAL;
-    weft_atomic_store_relaxed(&loop->posts_max, posts_max);
-    return 0;
 }
 
 int weft_loop_get_counters(const struct weft_loop *loop, struct weft_loop_counters *counters_out)

@@ -68,6 +68,7 @@ struct weft_loop {
     const struct weft_transport_ops *transport_ops;
     uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
     uint32_t posts_max;  /* atomic */
+    uint32_t posts_step; /* atomic: one of so many posts is counted, for as many; see handle.c */
     uint32_t index;
     bool has_kind;   /* its init has succeeded, so that its fini is owed */
     bool has_poller; /* false once it is closed: its clock stands */
@@ -89,7 +90,7 @@ struct weft_loop {
     struct weft_work due_work;
     bool is_due_queued;
     bool is_stopping;
-    uint32_t settled_posts;         /* user posts that have run and are still counted in the inbox */
+    uint32_t settled_posts;         /* user posts that have run and are still reserved in the inbox */
     struct weft_work_list turn_end; /* run once, before the next poll */
     struct loop_execution execution;
     uint64_t refs_here;    /* those that were taken and dropped where the loop is current, added up without a locked instruction */

@@ -125,13 +125,13 @@ Test(between, a_thief_that_is_always_late_gives_up_with_nothing, .init = setup, 
 
 static void reserve_the_last(void)
 {
-    CHECK(inbox_reserve(&shared->inbox, 1));
+    CHECK(inbox_reserve(&shared->inbox, 1, 1));
 }
 
 Test(between, the_last_place_goes_to_who_comes_first, .init = setup, .fini = teardown, .timeout = 5)
 {
     intruder_watch(&shared->inbox.reserved, 1, reserve_the_last);
-    bool is_admitted = inbox_reserve(&shared->inbox, 1);
+    bool is_admitted = inbox_reserve(&shared->inbox, 1, 1);
     CHECK_EQ(intruder_leave(), 1);
     CHECK(!is_admitted);
     CHECK_EQ(shared->inbox.reserved, 1); /* the other's alone */

@@ -287,7 +287,7 @@ static void *reserve_and_give_back(void *arg)
 {
     (void)arg;
     for (int i = 0; i < POSTS; i++) {
-        if (inbox_reserve(&inbox, LIMIT)) {
+        if (inbox_reserve(&inbox, 1, LIMIT)) {
             CHECK(weft_atomic_add_relaxed(&admitted, 1) < LIMIT);
             weft_atomic_sub_relaxed(&admitted, 1);
             inbox_unreserve(&inbox, 1);

@@ -170,20 +170,20 @@ Test(inbox, refused_chain_comes_back_as_it_was, .init = setup, .timeout = 5)
 
 Test(inbox, admits_user_posts_up_to_the_limit, .init = setup, .timeout = 5)
 {
-    CHECK(!inbox_reserve(&inbox, 0));
+    CHECK(!inbox_reserve(&inbox, 1, 0));
     for (int i = 0; i < 3; i++)
-        CHECK(inbox_reserve(&inbox, 3));
-    CHECK(!inbox_reserve(&inbox, 3));
+        CHECK(inbox_reserve(&inbox, 1, 3));
+    CHECK(!inbox_reserve(&inbox, 1, 3));
     inbox_unreserve(&inbox, 2);
-    CHECK(inbox_reserve(&inbox, 3));
-    CHECK(inbox_reserve(&inbox, 3));
-    CHECK(!inbox_reserve(&inbox, 3));
+    CHECK(inbox_reserve(&inbox, 1, 3));
+    CHECK(inbox_reserve(&inbox, 1, 3));
+    CHECK(!inbox_reserve(&inbox, 1, 3));
 }
 
 Test(inbox, full_for_users_still_takes_internal_wakes, .init = setup, .timeout = 5)
 {
-    CHECK(inbox_reserve(&inbox, 1));
-    CHECK(!inbox_reserve(&inbox, 1));
+    CHECK(inbox_reserve(&inbox, 1, 1));
+    CHECK(!inbox_reserve(&inbox, 1, 1));
     CHECK_EQ(push_range(0, 0), INBOX_PUSHED);
 }
 

@@ -140,6 +140,43 @@ Test(handle, posts_are_bounded_until_the_loop_has_passed_them, .timeout = 5)
     CHECK_EQ(call_count, 2);
 }
 
+/* Post until it is refused. Returns how many posts there was room for. */
+static int fill(struct weft_loop *loop)
+{
+    int count = 0, status;
+    while ((status = weft_loop_call_soon_threadsafe(loop, count_call, NULL, NULL, NULL)) == 0)
+        count++;
+    CHECK_EQ(status, WEFT_EFULL);
+    return count;
+}
+
+Test(handle, a_bound_of_many_posts_is_kept_nearly, .timeout = 10)
+{
+    enum { MANY = 1 << 15 };
+    struct weft_loop *loop;
+    CHECK_EQ(weft_loop_new(NULL, 0, &loop), 0);
+    CHECK_EQ(weft_loop_set_posts_max(loop, MANY), 0);
+    for (int round = 0; round < 3; round++, call_count = 0) {
+        int count = fill(loop);
+        CHECK(count > MANY / 4 * 3);
+        CHECK(count < MANY / 4 * 5);
+        CHECK_EQ(spy_turns(loop, 2), 0);
+        CHECK_EQ(call_count, count);
+    }
+    CHECK_EQ(weft_loop_close(loop), 0);
+    weft_loop_unref(loop);
+}
+
+Test(handle, and_in_virtual_time_exactly, .timeout = 10)
+{
+    enum { MANY = 1 << 14 };
+    struct weft_loop *loop = spy_sim_loop();
+    CHECK_EQ(weft_loop_set_posts_max(loop, MANY), 0);
+    CHECK_EQ(fill(loop), MANY);
+    spy_drop(loop);
+    CHECK_EQ(call_count, 0);
+}
+
 static int count_work(struct weft_work *work)
 {
     (void)work;

@@ -154,7 +154,7 @@ static uint32_t admitted;
 
 static void reserve_one(void)
 {
-    if (!inbox_reserve(&inbox, 1))
+    if (!inbox_reserve(&inbox, 1, 1))
         return;
     MODEL_CHECK(weft_atomic_add_relaxed(&admitted, 1) == 0);
     (void)weft_atomic_sub_relaxed(&admitted, 1);
