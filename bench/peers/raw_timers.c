@@ -1,32 +1,29 @@
 /*
- * Raw, timers: a 4-ary heap of inline keys, first in, first out among equals, each timer with its place in it, so that it can leave or move.
+ * Raw, timers: a 4-ary heap of inline keys, first in, first out among equals. A timer knows the key that it has now: what was put in for it
+ * before it was moved or cancelled stays in the heap until it is at the top, or until there are as many of those as of others.
  *
  * One thread looks at the clock and fires what is due. There is room for all from the beginning, nobody sleeps until something is due, and
- * nothing else has a turn. It is as plain as that: where a million are due, or most are cancelled, a heap that leaves the cancelled where they
- * are and sorts the due can be faster.
+ * nothing else has a turn. As plain as it is, it can be beaten where a million are due at once, by who does not take them one by one.
  */
 #include <stdlib.h>
 
 #include "bench/kit/alarms.h"
 
-enum { ARITY = 4, LINE_BYTES = 64 };
+enum { ARITY = 4, LINE_BYTES = 64, STALE_MIN = 64 };
 
 struct entry {
     uint64_t due_ns;
-    uint64_t order; /* a sequence, and in the lower half which timer */
+    uint64_t order; /* a sequence, from 1, and in the lower half which timer */
 };
-
-/* Not armed: NOWHERE. */
-#define NOWHERE UINT32_MAX
 
 struct timer {
     bool (*fires)(void);
-    uint32_t place;
+    uint64_t order; /* of its entry, or 0: it is not armed */
 };
 
 static struct entry *heap; /* no entry is earlier than its parent (place - 1) / ARITY; brothers share a line */
 static struct timer *timers;
-static uint32_t armed;
+static uint32_t entries, stale; /* stale ones are among the entries */
 static uint64_t base_ns, sequence;
 
 static inline bool is_earlier(const struct entry *a, const struct entry *b)
@@ -41,67 +38,78 @@ static inline bool is_less(const struct entry *a, const struct entry *b)
     return ((key)a->due_ns << 64 | a->order) < ((key)b->due_ns << 64 | b->order);
 }
 
-static inline void put(uint32_t place, struct entry entry)
+static inline struct timer *timer_of(const struct entry *entry)
 {
-    heap[place] = entry;
-    timers[(uint32_t)entry.order].place = place;
+    return &timers[(uint32_t)entry->order];
 }
 
-static void sift_up(uint32_t place, struct entry entry)
+static inline bool is_stale(const struct entry *entry)
 {
-    for (uint32_t parent; place > 0 && is_earlier(&entry, &heap[parent = (place - 1) / ARITY]); place = parent)
-        put(place, heap[parent]);
-    put(place, entry);
+    return timer_of(entry)->order != entry->order;
+}
+
+static void sift_up(uint32_t place, uint32_t top, struct entry entry)
+{
+    for (uint32_t parent; place > top && is_earlier(&entry, &heap[parent = (place - 1) / ARITY]); place = parent)
+        heap[place] = heap[parent];
+    heap[place] = entry;
 }
 
 static inline uint32_t earliest_child(uint32_t first)
 {
-    if (first + ARITY <= armed) {
+    if (first + ARITY <= entries) {
         uint32_t left = first + is_less(&heap[first + 1], &heap[first]);
         uint32_t right = first + 2 + is_less(&heap[first + 3], &heap[first + 2]);
         return is_less(&heap[right], &heap[left]) ? right : left;
     }
     uint32_t best = first;
-    for (uint32_t child = first + 1; child < armed; child++)
+    for (uint32_t child = first + 1; child < entries; child++)
         best = is_less(&heap[child], &heap[best]) ? child : best;
     return best;
 }
 
 /* To the very end, and up again as far as need be: nearly all that is put here comes from there. */
-static void sift_down(uint32_t place, struct entry entry)
+static void sift_down(uint32_t top, struct entry entry)
 {
-    for (uint32_t first; (first = place * ARITY + 1) < armed;) {
+    uint32_t place = top;
+    for (uint32_t first; (first = place * ARITY + 1) < entries;) {
         uint32_t child = earliest_child(first);
-        put(place, heap[child]);
+        heap[place] = heap[child];
         place = child;
     }
-    sift_up(place, entry);
+    sift_up(place, top, entry);
 }
 
-/* `entry` instead of what is at `place`, where it may be too early or too late. */
-static void settle(uint32_t place, struct entry entry)
+static void remove_first(void)
 {
-    if (place > 0 && is_earlier(&entry, &heap[(place - 1) / ARITY]))
-        sift_up(place, entry);
-    else
-        sift_down(place, entry);
+    struct entry last = heap[--entries];
+    if (entries > 0)
+        sift_down(0, last);
 }
 
-static void remove_at(uint32_t place)
+static void add_stale(void)
 {
-    timers[(uint32_t)heap[place].order].place = NOWHERE;
-    struct entry last = heap[--armed];
-    if (place < armed)
-        settle(place, last);
+    if (++stale < STALE_MIN || stale * 2 < entries)
+        return;
+    uint32_t all = entries;
+    entries = stale = 0;
+    for (uint32_t i = 0; i < all; i++) {
+        bool is_kept = !is_stale(&heap[i]);
+        heap[entries] = heap[i];
+        entries += is_kept;
+    }
+    for (uint32_t i = (entries + ARITY - 2) / ARITY; i-- > 0;)
+        sift_down(i, heap[i]);
 }
 
 static void timers_open(int count)
 {
     enum { BEFORE_BROTHERS = ARITY - 1 };
-    heap = (struct entry *)aligned_alloc(LINE_BYTES, ((size_t)count + ARITY) / ARITY * LINE_BYTES + LINE_BYTES) + BEFORE_BROTHERS;
+    size_t room = 2 * (size_t)count + STALE_MIN + ARITY;
+    heap = (struct entry *)aligned_alloc(LINE_BYTES, room / ARITY * LINE_BYTES + LINE_BYTES) + BEFORE_BROTHERS;
     timers = malloc((size_t)count * sizeof(*timers));
     for (int i = 0; i < count; i++)
-        timers[i] = (struct timer){alarms_fired, NOWHERE};
+        timers[i] = (struct timer){alarms_fired, 0};
 }
 
 static void timers_now(void)
@@ -111,27 +119,35 @@ static void timers_now(void)
 
 static void timer_set(int i, uint64_t delay_ns)
 {
-    struct entry entry = {base_ns + delay_ns, sequence++ << 32 | (uint32_t)i};
-    if (timers[i].place == NOWHERE)
-        sift_up(armed++, entry);
-    else
-        settle(timers[i].place, entry);
+    struct entry entry = {base_ns + delay_ns, ++sequence << 32 | (uint32_t)i};
+    bool was_armed = timers[i].order != 0;
+    timers[i].order = entry.order;
+    if (was_armed)
+        add_stale();
+    sift_up(entries++, 0, entry);
 }
 
 static void timer_cancel(int i)
 {
-    if (timers[i].place != NOWHERE)
-        remove_at(timers[i].place);
+    if (timers[i].order == 0)
+        return;
+    timers[i].order = 0;
+    add_stale();
 }
 
 static void timers_run(void)
 {
     for (bool have_all_fired = false; !have_all_fired;) {
         timers_now();
-        while (armed > 0 && heap[0].due_ns <= base_ns) {
-            struct timer *timer = &timers[(uint32_t)heap[0].order];
-            remove_at(0);
-            have_all_fired = timer->fires();
+        while (entries > 0 && heap[0].due_ns <= base_ns) {
+            struct entry first = heap[0];
+            remove_first();
+            if (is_stale(&first)) {
+                stale--;
+                continue;
+            }
+            timer_of(&first)->order = 0;
+            have_all_fired = timer_of(&first)->fires();
         }
     }
 }
