@@ -229,6 +229,14 @@ int task_run(struct weft_work *work);
  */
 int task_step_eagerly(struct coro_task *task, struct weft_loop *loop);
 
+/*
+ * The same for a task that nobody knows but its creator, who is in the creating call. It has got one reference from that, and the run has
+ * the other.
+ *
+ * thread:  the loop's
+ */
+void task_start_eagerly(struct coro_task *task, struct weft_loop *loop);
+
 /* The slots of its ops, in task_cancel.c. */
 bool task_cancel(struct weft_task *task, const char *message);
 int task_cancelling(const struct weft_task *task);

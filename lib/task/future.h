@@ -74,6 +74,20 @@ bool future_complete(struct weft_future *future, enum future_state state, int st
 /* The same for who knows that `here` runs in this thread; NULL for who does not know. */
 bool future_complete_from(struct weft_future *future, struct weft_loop *here, enum future_state state, int status, void *value);
 
+/*
+ * The same for a future that nobody else knows: nobody waits for it, and whoever gets to know it does so through the caller.
+ *
+ * thread:  the one that made it
+ */
+static inline void future_complete_unknown(struct weft_future *future, enum future_state state, int status, void *value)
+{
+    future->status = status;
+    future->value = value;
+    if (state == FUTURE_FINISHED && status < 0)
+        future->flags |= FUTURE_UNRETRIEVED;
+    weft_atomic_store_relaxed(&future->state, (uintptr_t)state);
+}
+
 /* The state. What was written before the completion is seen after it. thread: any */
 static inline enum future_state future_get_state(const struct weft_future *future)
 {

@@ -146,6 +146,15 @@ static int check_running(struct weft_loop *loop)
     return loop_is_here(loop) ? 0 : WEFT_ENOTRUNNINGLOOP;
 }
 
+/* The task that `loop` executes, for somebody who may tell others. */
+static struct weft_task *tell_current(struct weft_loop *loop)
+{
+    struct task_room *room = (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
+    if (room != NULL)
+        room->told_count++;
+    return loop->execution.task;
+}
+
 int weft_enter_task(struct weft_loop *loop, struct weft_task *task)
 {
     int status = check_running(loop);
@@ -179,7 +188,7 @@ int weft_swap_current_task(struct weft_loop *loop, struct weft_task *task, struc
         return status;
     if (task != NULL && !task_may_enter(task, loop))
         return WEFT_EFORBIDDEN;
-    struct weft_task *previous = loop->execution.task;
+    struct weft_task *previous = tell_current(loop);
     uint32_t expected = 0;
     if (task != NULL && task != previous && !weft_atomic_cas_relaxed(&task->is_entered, &expected, 1))
         return WEFT_ETASKBUSY;
@@ -197,7 +206,7 @@ int weft_current_task(struct weft_task **task_out)
         return WEFT_ENOLOOP;
     if (task_out == NULL)
         return -EINVAL;
-    *task_out = loop->execution.task;
+    *task_out = tell_current(loop);
     return 0;
 }
 

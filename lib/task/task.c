@@ -278,17 +278,47 @@ static int task_step(struct coro_task *task, struct weft_loop *loop)
     return 0;
 }
 
+/* Its first step, done outside of a turn, has come back suspended. */
+static void task_suspended_eagerly(struct coro_task *task, struct weft_loop *loop, int how, const struct weft_suspend *suspend)
+{
+    int status = weft_register_task(&task->base);
+    if (status < 0)
+        loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
+    task_suspended(task, loop, how, suspend);
+}
+
 int task_step_eagerly(struct coro_task *task, struct weft_loop *loop)
 {
     struct task_turn turn = {.task = task};
     int how = task_send(task, loop, &turn);
     if (how <= WEFT_CORO_RETURN)
         return task_end(task, loop, how, turn.suspend.value);
-    int status = weft_register_task(&task->base);
-    if (status < 0)
-        loop_report(task_home(task), "an eager task could not be registered", status, &task->base);
-    task_suspended(task, loop, how, &turn.suspend);
+    task_suspended_eagerly(task, loop, how, &turn.suspend);
     return 0;
+}
+
+/* As task_end(), of a task that its creator alone will ever have known: nobody waits for it, asks it to stop, or found it by its id. */
+static void task_end_unknown(struct coro_task *task, int status, void *value)
+{
+    bool is_cancelled = status == -ECANCELED;
+    future_complete_unknown(&task->base.future, is_cancelled ? FUTURE_CANCELLED : FUTURE_FINISHED, status, is_cancelled ? NULL : value);
+    task->coro->ops->close(task->coro);
+    task->coro = NULL;
+    task->base.future.refs = 1;
+}
+
+void task_start_eagerly(struct coro_task *task, struct weft_loop *loop)
+{
+    const struct task_room *room = (struct task_room *)loop_room(loop, LOOP_ROOM_TASK);
+    uint64_t told_count = room->told_count;
+    struct task_turn turn = {.task = task};
+    int how = task_send(task, loop, &turn);
+    if (how > WEFT_CORO_RETURN)
+        task_suspended_eagerly(task, loop, how, &turn.suspend);
+    else if (room->told_count == told_count) /* what the step has not asked for it cannot have given to others */
+        task_end_unknown(task, how, turn.suspend.value);
+    else
+        (void)task_end(task, loop, how, turn.suspend.value); /* a fatal status is stored in the task, as any other */
 }
 
 /* The home has closed over it: it is let go where its work was awaited. */

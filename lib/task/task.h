@@ -21,6 +21,7 @@ struct task_room {
     weft_task_factory_fn *factory;
     void *factory_arg;
     size_t awaited_count; /* while the loop closes: tasks whose wake-up is queued or on its way */
+    uint64_t told_count;  /* how often somebody was told which task is current, for the loop's thread; see task_start_eagerly() */
 };
 
 /*

@@ -13,6 +13,11 @@
 /* Who may make it, and who may run it. */
 enum task_how { MADE_HERE, MADE_ANYWHERE, MADE_STEALABLE };
 
+static inline bool is_ours(const struct weft_coro *coro)
+{
+    return coro->ops == &step_ops || coro->ops == &fiber_ops;
+}
+
 /*
  * Memory for the task of `coro`, ahead of that or its own, as a task that waits nowhere, with a reference for the caller and one for its run.
  * `here` is the loop that runs in this thread. NULL when out of memory.
@@ -20,8 +25,7 @@ enum task_how { MADE_HERE, MADE_ANYWHERE, MADE_STEALABLE };
 __attribute__((always_inline)) static inline struct coro_task *task_alloc(struct weft_loop *loop, struct weft_loop *here,
                                                                           struct weft_coro *coro, bool is_stealable)
 {
-    bool is_ours = coro->ops == &step_ops || coro->ops == &fiber_ops;
-    bool has_room = is_ours && coro_block(coro_room(coro)) == CORO_VACANT;
+    bool has_room = is_ours(coro) && coro_block(coro_room(coro)) == CORO_VACANT;
     struct coro_task *task = has_room ? coro_room(coro) : weft_malloc(sizeof(*task));
     if (task == NULL)
         return NULL;
@@ -76,7 +80,7 @@ static int task_set_up(struct coro_task *task, const struct weft_task_options *o
 static inline int task_start(struct coro_task *task, struct weft_loop *here, const struct weft_task_options *options)
 {
     if (options != NULL && (options->flags & WEFT_TASK_EAGER_START) && here == task_home(task)) {
-        (void)task_step_eagerly(task, here); /* a fatal status is stored in the task, as any other */
+        task_start_eagerly(task, here);
         return 0;
     }
     int status = registry_add(&task->base, here);
@@ -104,7 +108,7 @@ static inline int check_options(const struct weft_coro *coro, const struct weft_
     const uint32_t known_flags = WEFT_TASK_EAGER_START | WEFT_TASK_NO_DESTROY_PENDING;
     if (coro == NULL || (options != NULL && (options->size < sizeof(*options) || (options->flags & ~known_flags) != 0)))
         return -EINVAL;
-    return has_ops(coro) ? 0 : WEFT_EPROTOCOL;
+    return is_ours(coro) || has_ops(coro) ? 0 : WEFT_EPROTOCOL;
 }
 
 /* What closing the loop goes through to its tasks; false when out of memory. */
@@ -205,8 +209,8 @@ void task_drop_unstarted(struct weft_task *base)
 
 /* ---- the public calls ------------------------------------------------------------------------------------------------------------- */
 
-static int create_by_factory(struct task_room *room, struct weft_loop *loop, struct weft_coro *coro,
-                             const struct weft_task_options *options, struct weft_task **task_out)
+__attribute__((noinline)) static int create_by_factory(struct task_room *room, struct weft_loop *loop, struct weft_coro *coro,
+                                                       const struct weft_task_options *options, struct weft_task **task_out)
 {
     int status = loop_check(loop);
     if (status < 0)
