@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Let weft and its peers answer the benches' questions in turn, and say what each of them answered.
 
-    tools/bazel run -c opt //bench:run -- [NAME…] [--peers=all|none|LIST] [--loops=LIST] [--rounds=N] [--json=FILE] [--quick] [--list]
+    tools/bazel run -c opt //bench:run -- [NAME…] [--peers=all|none|LIST] [--loops=LIST] [--rounds=N] [--json=FILE] [--patience=SECONDS] [--quick] [--list]
 
 NAME is a bench ("fork_join") or one of its cases ("fork_join.fib"); none means all. A contestant is a program as bench/kit/kit.h describes it.
 One case comes after the other. In each of its rounds each contestant runs it once, so that the machine's mood is everybody's; a first round, of
 a small size, warms the machine up and does not count. One that serves (bench/kit/serve.h) is started anew for each run, and asked through
 bench/ask.c. A peer is built when it is asked for, and its packages (bench/peers/apt-packages.txt) are installed if that may be done; one that is
-missing, or cannot do its work on this machine, is named with the reason. A run that ends with an error has no figure, and is the run's failure.
+missing, or cannot do its work on this machine, is named with the reason; so is one that takes longer for a run than patience allows, and that
+question is not put to it again. A run that ends with an error has no figure, and is the run's failure.
 A case's figures are in the file as soon as its rounds are over, and who interrupts the whole, or ends it, gets what there is.
 
 The table's last columns are weft's median as a multiple of the best peer's, and of the best raw program's or plain C's, which are the limit.
@@ -33,7 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ASK = os.path.join(HERE, "ask")
 OURS = ("fork_join", "spawn_join", "begin", "stack_switch", "yield", "ping_pong", "post", "timers", "registry", "memory",
         "servers/weft", "servers/epoll", "servers/uring", "peers/serial")
-RUN_SECONDS_MAX = 600
+PATIENCE_SECONDS = 600
 KEYS = ("bench", "case", "who", "loops", "unit", "median", "min", "max", "runs", "user_ns", "sys_ns", "syscalls")
 
 Case = collections.namedtuple("Case", "bench name kind")
@@ -103,13 +104,13 @@ def questions_of(contestants, options):
     return [found[question] for question in dict.fromkeys(map(first_way, turns))]
 
 
-def take(turn, is_quick):
+def take(turn, is_quick, seconds_max):
     """One run: the figures that it prints."""
     loops = ["--loops", str(turn.loops)]
     command = [ASK if turn.kind else turn.contestant.program, turn.bench, turn.case, *loops] + ["--quick"] * is_quick
     if turn.kind:
         command += ["--", turn.contestant.program, "serve", turn.kind, *loops]
-    return [json.loads(line) for line in output_of(command, RUN_SECONDS_MAX).splitlines()]
+    return [json.loads(line) for line in output_of(command, seconds_max).splitlines()]
 
 
 # ---- figures ----
@@ -143,11 +144,16 @@ def say_where(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
+def missing_line(who, why):
+    return dict.fromkeys(KEYS) | {"who": who, "missing": why}
+
+
 class Run:
     """What came of the questions that were asked, and the file that it goes to, which may be none."""
 
-    def __init__(self, options, stream):
-        self.options, self.stream, self.lines, self.failures = options, stream, [], {}
+    def __init__(self, options, stream, missing):
+        self.options, self.stream, self.missing = options, stream, missing
+        self.lines, self.failures, self.slow = [], {}, set()
 
     def ask_all(self, questions):
         """Whoever interrupts it gets what there is."""
@@ -170,13 +176,27 @@ class Run:
 
     def ask_once(self, turn, number, figures):
         where = f"{turn.bench}.{turn.case} {turn.contestant.who} loops {turn.loops}"
+        if where in self.slow:
+            return
         say_where(f"{where}: {'warming up' if number < 0 else f'round {number + 1} of {self.options.rounds}'}")
         try:
-            for figure in take(turn, self.options.quick or number < 0):
+            for figure in take(turn, self.options.quick or number < 0, self.options.patience):
                 if number >= 0:
                     figures.add(turn.contestant.who, figure)
-        except (Failed, ValueError, subprocess.TimeoutExpired) as error:
+        except subprocess.TimeoutExpired:
+            self.give_up(turn, where)
+        except (Failed, ValueError) as error:
             self.failures.setdefault(where, error)
+
+    def give_up(self, turn, where):
+        """What is too slow is nobody's best; weft must not be."""
+        self.slow.add(where)
+        why = f"{turn.bench}.{turn.case}, loops {turn.loops}: takes longer than {self.options.patience:g} s"
+        if turn.contestant.who == answers.US:
+            self.failures[where] = why
+        else:
+            self.missing.append((turn.contestant.who, why))
+            self.write(missing_line(*self.missing[-1]))
 
     def keep(self, lines):
         for line in lines:
@@ -231,9 +251,9 @@ def place_of_servers():
     return "a server with one loop had a processor, its clients another; with more loops all ran on all"
 
 
-def write_circumstances(run, missing, where):
-    for who, why in missing:
-        run.write(dict.fromkeys(KEYS) | {"who": who, "missing": why})
+def write_circumstances(run, where):
+    for who, why in run.missing:
+        run.write(missing_line(who, why))
     run.write(dict.fromkeys(KEYS) | {"machine": where})
 
 
@@ -253,6 +273,7 @@ def options_of(words):
     parser.add_argument("--loops", default="1,2", help="how many loops or threads, with commas between")
     parser.add_argument("--rounds", type=int, default=5, help="that count; 1 with --quick")
     parser.add_argument("--json", help="where to write the figures, an object a line")
+    parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS, help="seconds that one run may take, %(default)s unless told")
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: does it work?")
     parser.add_argument("--list", action="store_true", help="say what could be asked, and of whom")
     options = parser.parse_args(words)
@@ -273,8 +294,8 @@ def main(words):
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)  # where a shell had the one ignored, too
     with file_of(options.json) as stream:
-        run = Run(options, stream)
-        write_circumstances(run, missing, machine.describe())  # before the benches load it
+        run = Run(options, stream, missing)
+        write_circumstances(run, machine.describe())  # before the benches load it
         run.ask_all(questions)
     print_table(run.lines)
     if any(turn.kind for turns in questions for turn in turns):

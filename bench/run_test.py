@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -53,9 +54,27 @@ class Played:
         return {(line["case"], line["who"]): line["runs"] for line in self.lines if line["loops"] == 1}
 
 
+class Impatient(Played):
+    """One where `dozes` takes too long for what is other, without that anybody waits for it."""
+
+    def __init__(self, *words):
+        self.dozed, output_of = [], run.output_of
+
+        def output_or_timeout(command, timeout=60):
+            if os.path.basename(command[0]) == "dozes" and "other" in command:
+                self.dozed.append(timeout)
+                raise subprocess.TimeoutExpired(command, timeout)
+            return output_of(command, timeout)
+
+        run.output_of = output_or_timeout
+        super().__init__(*words)
+        run.output_of = output_of
+
+
 WHOLE = Played(("weft", "peer"), "--loops=1,2")
 QUICK = Played(("weft", "peer"), "--loops=1", "--quick", "echo.other")
 BROKEN = Played(("weft", "breaks"), "--loops=1")
+SLOW = Impatient(("weft", "dozes"), "--loops=1", "--patience=9")
 ENDED = Played(("weft", "ends"), "--loops=1")
 
 ROUND_OF_ONE = ["weft one 1", "weft one_stream 1", "peer one 1", "weft one 2", "weft one_stream 2", "peer one 2"]
@@ -72,6 +91,8 @@ RUNS = {
     "what fails has no figure, and the others have theirs": (
         BROKEN.runs(), {("one", "weft"): 5, ("one_stream", "weft"): 5, ("one", "breaks"): 5, ("other", "weft"): 5}),
     "what fails is said once": (BROKEN.said.count("FAILED: echo.other breaks loops 1: "), 1),
+    "who is too slow is asked once, and missing with the reason": (
+        [SLOW.dozed, [line["who"] for line in SLOW.lines if line.get("missing")], SLOW.status], [[9], ["dozes"], 0]),
     "a run that is ended keeps what it has": (
         ENDED.runs(), {("one", "weft"): 5, ("one_stream", "weft"): 5, ("one", "ends"): 5, ("other", "weft"): 1}),
     "and shows it": (["echo.one  " in ENDED.said, "interrupted" in ENDED.said], [True, True]),
