@@ -409,9 +409,11 @@ const struct weft_transport_ops *weft_loop_transport_ops(const struct weft_loop 
 int weft_loop_set_debug(struct weft_loop *loop, bool is_debug)
 {
     int status = loop_check(loop);
-    if (status == 0)
-        loop->is_debug = loop->worker.is_measured = is_debug;
-    return status;
+    if (status < 0)
+        return status;
+    loop->is_debug = loop->worker.is_measured = is_debug;
+    loop_look_next(loop); /* from now on each iteration does */
+    return 0;
 }
 
 bool weft_loop_get_debug(const struct weft_loop *loop)

@@ -97,10 +97,10 @@ struct weft_loop {
     uint64_t polled_ns;    /* when the poller was last asked */
     uint64_t polled_ticks; /* the same on clock_ticks() */
     uint64_t polled_run_count;
-    uint64_t look_works;  /* after so many works since then the ticks are looked at */
-    uint64_t spin_max_ns; /* 0: never spin before sleeping */
-    uint64_t spin_ns;     /* what adaptation has made of it */
-    uint64_t spin_ask_ns; /* so long after the last poll a spin asks again */
+    uint64_t look_run_count; /* from so many works on, in all, a turn looks closer whether to poll */
+    uint64_t spin_max_ns;    /* 0: never spin before sleeping */
+    uint64_t spin_ns;        /* what adaptation has made of it */
+    uint64_t spin_ask_ns;    /* so long after the last poll a spin asks again */
     uint64_t slow_ns;
     struct weft_loop_counters counters;
 };

@@ -32,16 +32,21 @@ static bool is_poll_late(const struct weft_loop *loop)
     return !loop->worker.is_virtual && clock_ticks() - loop->polled_ticks >= clock_ticks_in(TURN_SKIP_NS);
 }
 
-/* True if this iteration must look at the poller and the clock. */
-static inline bool must_poll(struct weft_loop *loop)
+/* What must_poll() does when it is time to look closer, and when the next time comes. */
+__attribute__((noinline)) static bool look_closer(struct weft_loop *loop)
 {
     uint64_t works = loop->worker.run_count - loop->polled_run_count;
-    if (loop->is_stopping || loop->is_debug || works >= TURN_SKIP_WORKS)
+    if (loop->is_debug || works >= TURN_SKIP_WORKS)
         return true;
-    if (works < loop->look_works)
-        return false;
-    loop->look_works = worker_next_look(works);
+    uint64_t next = worker_next_look(works);
+    loop->look_run_count = loop->polled_run_count + (next < TURN_SKIP_WORKS ? next : TURN_SKIP_WORKS);
     return is_poll_late(loop);
+}
+
+/* True if this iteration must look at the poller and the clock. Mostly it knows by one comparison that it need not. */
+static inline bool must_poll(struct weft_loop *loop)
+{
+    return loop->worker.run_count >= loop->look_run_count && look_closer(loop);
 }
 
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
@@ -49,7 +54,7 @@ static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
     worker_count(&loop->counters.polls, 1);
     int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
     loop->polled_run_count = loop->worker.run_count;
-    loop->look_works = 1;
+    loop->look_run_count = loop->is_debug ? 0 : loop->worker.run_count + 1;
     loop->polled_ns = loop->poller_ops->now(loop->poller);
     loop->polled_ticks = clock_ticks();
     return count;
@@ -202,14 +207,17 @@ __attribute__((noinline)) static int find_work(struct weft_loop *loop, bool may_
     return status;
 }
 
-/* Run what waits for the iteration's end, and not what that adds. A fatal status ends it; the rest waits for the next one. */
-static int run_turn_end(struct weft_loop *loop)
+/*
+ * Run what waits for the end of an iteration that has come to `before`, and not what that adds. A fatal status ends it; the rest waits for the
+ * next one. Apart, as find_work() is.
+ */
+__attribute__((noinline)) static int run_turn_end(struct weft_loop *loop, int before)
 {
     int status = 0;
     struct weft_work *work; /* popped one by one: each may take back another, whose memory goes */
     for (size_t count = loop->turn_end.count; count > 0 && status >= 0 && (work = weft_work_list_pop(&loop->turn_end)) != NULL; count--)
         status = work->run(work);
-    return status;
+    return before < 0 ? before : status;
 }
 
 int loop_turn(struct weft_loop *loop, bool may_sleep)
@@ -225,10 +233,9 @@ int loop_turn(struct weft_loop *loop, bool may_sleep)
     status = worker_run(&loop->worker);
     if (status >= 0)
         status = worker_run_stealable(&loop->worker);
-    int end_status = loop->turn_end.head == NULL ? 0 : run_turn_end(loop);
-    if (loop_is_forked(loop))
-        return WEFT_EFORKED; /* a callback has forked, and has returned in the child */
-    return status < 0 ? status : end_status;
+    if (loop->turn_end.head != NULL)
+        status = run_turn_end(loop, status);
+    return loop_is_forked(loop) ? WEFT_EFORKED : status; /* forked: a callback has, and has returned in the child */
 }
 
 bool loop_has_work(struct weft_loop *loop)
@@ -245,6 +252,14 @@ uint64_t loop_next_timer_ns(struct weft_loop *loop)
 void loop_look_next(struct weft_loop *loop)
 {
     loop->polled_run_count = loop->worker.run_count - TURN_SKIP_WORKS;
+    loop->look_run_count = 0;
+}
+
+/* The present iteration is the last of this run, or, if there is none, the next: that looks at the poller, too. */
+static void stop_run(struct weft_loop *loop)
+{
+    loop->is_stopping = true;
+    loop_look_next(loop);
 }
 
 int loop_enter(struct weft_loop *loop)
@@ -293,7 +308,7 @@ int weft_loop_run_forever(struct weft_loop *loop)
 static int stop_posted(struct weft_work *work)
 {
     struct weft_loop *loop = weft_container_of(work, struct weft_loop, stop_work);
-    loop->is_stopping = true;
+    stop_run(loop);
     /* Release: the work is free again. Pairs with the acquire exchange in weft_loop_stop(). */
     weft_atomic_store_release(&loop->is_stop_posted, 0);
     return 0;
@@ -307,7 +322,7 @@ int weft_loop_stop(struct weft_loop *loop)
     if (closed < 0)
         return closed;
     if (loop_is_here(loop)) {
-        loop->is_stopping = true;
+        stop_run(loop);
         return 0;
     }
     /* Acquire. Pairs with the release in stop_posted(): the work is posted once at a time, and only who posts it may write it. */

@@ -440,18 +440,8 @@ void runtime_ask_stop(struct weft_runtime *runtime)
     }
 }
 
-bool runtime_is_stop_asked(const struct runtime_loop *each)
-{
-    return weft_atomic_load_relaxed(&each->is_stop_asked) != 0;
-}
-
 void runtime_left(struct weft_runtime *runtime, int status)
 {
     int32_t none = 0;
     (void)weft_atomic_cas_relaxed(&runtime->left_status, &none, status);
-}
-
-bool runtime_is_shutting(const struct weft_runtime *runtime)
-{
-    return weft_atomic_load_relaxed(&runtime->is_shutting) != 0;
 }

@@ -180,10 +180,16 @@ void runtime_ask_stop(struct weft_runtime *runtime);
 void runtime_left(struct weft_runtime *runtime, int status);
 
 /* True once runtime_ask_stop() has been called. thread: the loop's, after a turn */
-bool runtime_is_stop_asked(const struct runtime_loop *loop);
+static inline bool runtime_is_stop_asked(const struct runtime_loop *each)
+{
+    return weft_atomic_load_relaxed(&each->is_stop_asked) != 0;
+}
 
 /* True from RUNTIME_STEP_REFUSE on. thread: any */
-bool runtime_is_shutting(const struct weft_runtime *runtime);
+static inline bool runtime_is_shutting(const struct weft_runtime *runtime)
+{
+    return weft_atomic_load_relaxed(&runtime->is_shutting) != 0;
+}
 
 /* Begin and end to handle SIGINT for the present main task. One runtime of the process at a time: others go without. thread: conductor */
 void runtime_sigint_install(struct weft_runtime *runtime);

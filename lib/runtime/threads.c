@@ -14,16 +14,22 @@
 #include "weft/atomic.h"
 #include "weft/status.h"
 
-/* One turn, and what to do after it: 0 to go on; WEFT_ESTOPPED or a fatal status to leave. */
-static int turn(struct runtime_loop *each, bool may_sleep)
+/* What to do after a turn of `status` in which something was asked for. */
+__attribute__((noinline)) static int end_turn(struct runtime_loop *each, int status)
 {
     struct weft_loop *loop = each->loop;
-    int status = loop_turn(loop, may_sleep);
     if (runtime_is_shutting(each->runtime) && status != WEFT_EFORKED) {
         loop->is_stopping = false;
         return 0;
     }
     return status < 0 ? status : loop->is_stopping ? WEFT_ESTOPPED : 0;
+}
+
+/* One turn, and what to do after it: 0 to go on; WEFT_ESTOPPED or a fatal status to leave. */
+static inline int turn(struct runtime_loop *each, bool may_sleep)
+{
+    int status = loop_turn(each->loop, may_sleep);
+    return status == 0 && !each->loop->is_stopping ? 0 : end_turn(each, status);
 }
 
 static void run_here(struct runtime_loop *each)

@@ -70,18 +70,20 @@ void worker_await_wakers(struct worker *worker)
         weft_atomic_pause();
 }
 
-static void post(struct worker *home, struct weft_work *first, struct weft_work *last)
+/* What a push asks for that did not find an open worker awake. Apart, so that one which did saves no registers for it. */
+__attribute__((noinline)) static void post_specially(struct worker *home, struct weft_work *first, enum inbox_push_result result)
 {
-    switch (inbox_push(&home->inbox, first, last)) {
-    case INBOX_PUSHED:
-        break;
-    case INBOX_PUSHED_WAKE:
+    if (result == INBOX_PUSHED_WAKE)
         worker_wake(home);
-        break;
-    case INBOX_CLOSED:
+    else
         run_refused(first);
-        break;
-    }
+}
+
+static inline void post(struct worker *home, struct weft_work *first, struct weft_work *last)
+{
+    enum inbox_push_result result = inbox_push(&home->inbox, first, last);
+    if (result != INBOX_PUSHED)
+        post_specially(home, first, result);
 }
 
 void work_ready(struct worker *home, struct weft_work *work)
@@ -166,10 +168,18 @@ bool worker_search(struct worker *worker)
     return true;
 }
 
-static int run_one(struct worker *worker, struct weft_work *work)
+static inline int run_one(struct worker *worker, struct weft_work *work)
 {
     worker_count(&worker->run_count, 1);
     return worker->is_measured ? worker->parker->measure(worker, work) : work->run(work);
+}
+
+/* The rest of the snapshot goes back in front. */
+static void put_back(struct worker *worker)
+{
+    weft_work_list_append(&worker->batch, &worker->fifo);
+    worker->fifo = worker->batch;
+    worker->batch = (struct weft_work_list){NULL, NULL, 0};
 }
 
 int worker_run(struct worker *worker)
@@ -180,11 +190,8 @@ int worker_run(struct worker *worker)
     struct weft_work *work;
     while (status >= 0 && (work = weft_work_list_pop(&worker->batch)) != NULL)
         status = run_one(worker, work);
-    if (worker->batch.head != NULL) { /* fatal: the rest goes back in front */
-        weft_work_list_append(&worker->batch, &worker->fifo);
-        worker->fifo = worker->batch;
-        worker->batch = (struct weft_work_list){NULL, NULL, 0};
-    }
+    if (status < 0)
+        put_back(worker);
     return status;
 }
 
