@@ -17,7 +17,7 @@
 #include "tests/task/scene.h"
 #include "weft/job.h"
 
-enum { LOOPS = 4, HOLDERS = 24, CROWD = 24, TURNS = 400, LEAVES = 32 };
+enum { LOOPS = 4, HOLDERS = 24, CROWD = 24, TURNS = 200, LEAVES = 32 };
 
 static struct weft_lock *lock;
 static uint64_t seed, turns_each;
@@ -223,7 +223,7 @@ static int drive(void *arg, void **result_out)
     return 0;
 }
 
-Test(stress, nobody_shares_a_lock_that_is_held_over_joins, .timeout = 300)
+Test(stress, nobody_shares_a_lock_that_is_held_over_joins, .timeout = 550)
 {
     struct weft_runtime *runtime = fixture_loops(LOOPS);
     seed = number_from("WEFT_STRESS_SEED", (uint64_t)time(NULL));
