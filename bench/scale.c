@@ -5,7 +5,8 @@
  * them, `pairs` two, `trickle` one each millisecond; `jobs` forks 256 by halves; `posts` has tokens go round, each loop posting to the next;
  * `mixture` does all of it on every loop at once. An operation is a task, a leaf, or a post. Real time per operation, and how many of each
  * kind of what loops do to each other (`wakes` … `searches`) it took. They do not spin before they sleep, so that what each does is its own.
- * bench/scaling.py asks for all numbers of loops, and counts instructions.
+ * `failed_swaps` is 0 but in a build that counts them (bench/peers/failed_swaps.h). bench/scaling.py asks for all numbers of loops, and counts
+ * instructions.
  */
 #include <stddef.h>
 
@@ -179,6 +180,13 @@ static const struct counted {
     {"polls", offsetof(struct weft_loop_counters, polls)},
 };
 
+#if defined(BENCH_PEERS_FAILED_SWAPS_H)
+uint64_t failed_swaps;
+#define FAILED_SWAPS weft_atomic_load_relaxed(&failed_swaps)
+#else
+#define FAILED_SWAPS UINT64_C(0)
+#endif
+
 static struct weft_loop_counters counters_now(const struct kit *kit)
 {
     struct weft_loop_counters counters;
@@ -198,6 +206,7 @@ static void measure(struct kit *kit)
     int operations = kit->is_quick ? scene->operations / QUICK : scene->operations;
     scene->run(kit, scene->operations / QUICK);
     struct weft_loop_counters before = counters_now(kit);
+    uint64_t failed_before = FAILED_SWAPS;
     kit_start(kit);
     scene->run(kit, operations);
     kit_stop(kit, "ns", operations);
@@ -206,6 +215,7 @@ static void measure(struct kit *kit)
         uint64_t count = counter_at(&after, counted[i].offset) - counter_at(&before, counted[i].offset);
         kit_figure(kit, counted[i].name, "per operation", (double)count / operations);
     }
+    kit_figure(kit, "failed_swaps", "per operation", (double)(FAILED_SWAPS - failed_before) / operations);
     kit_figure(kit, "operations", "operations", operations);
 }
 
