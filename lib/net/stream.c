@@ -1,8 +1,9 @@
 /*
  * Stream: a connection for fibers; here its life and its protocol.
  *
- * Two hold a stream: the connection, until connection_lost, and whoever got it. What comes is put into the buffer and wakes the reader,
- * which takes from the buffer when it runs: so a cancelled wait loses nothing. More than twice the limit pauses the peer.
+ * Two hold a stream: the connection, until connection_lost, and whoever got it. What comes is put into the buffer, or where the reader wants
+ * it, and wakes the reader. One that was cancelled meanwhile gives back what it was given, so a cancelled wait loses nothing. More than twice
+ * the limit pauses the peer.
  */
 #include "lib/net/stream.h"
 
@@ -12,7 +13,6 @@
 #include "lib/loop/loop.h"
 #include "lib/net/address.h"
 #include "lib/task/fiber.h"
-#include "lib/task/future.h"
 #include "lib/task/task.h"
 #include "weft/fiber.h"
 #include "weft/memory.h"
@@ -23,10 +23,10 @@ static struct weft_stream *stream_of(struct weft_protocol *protocol)
     return weft_container_of(protocol, struct weft_stream, protocol);
 }
 
-static void wake(struct stream_waiter *waiters)
+static void wake(const struct weft_stream *stream, struct stream_waiter *waiters)
 {
     for (; waiters != NULL; waiters = waiters->next)
-        (void)future_complete(&waiters->future, FUTURE_FINISHED, 0, NULL);
+        park_wake(&waiters->park, stream->loop);
 }
 
 /* Drop a reference, on the loop or where it closes. */
@@ -80,7 +80,7 @@ static int stream_received(struct weft_protocol *protocol, const void *data, siz
         return status;
     if (stream->buffer.len / 2 > stream->limit)
         (void)weft_transport_pause_reading(stream->transport);
-    wake(stream->reading);
+    wake(stream, stream->reading);
     return 0;
 }
 
@@ -88,7 +88,7 @@ static int stream_eof(struct weft_protocol *protocol)
 {
     struct weft_stream *stream = stream_of(protocol);
     stream->is_ended = true;
-    wake(stream->reading);
+    wake(stream, stream->reading);
     return 1;
 }
 
@@ -97,9 +97,9 @@ static int stream_lost(struct weft_protocol *protocol, int status)
     struct weft_stream *stream = stream_of(protocol);
     stream->is_ended = stream->is_lost = true;
     stream->status = status;
-    wake(stream->reading);
-    wake(stream->draining);
-    wake(stream->closing);
+    wake(stream, stream->reading);
+    wake(stream, stream->draining);
+    wake(stream, stream->closing);
     if (stream->client != NULL)
         stream_release(stream); /* the fiber's that never began */
     stream_release(stream);
@@ -116,7 +116,7 @@ static int stream_resume(struct weft_protocol *protocol)
 {
     struct weft_stream *stream = stream_of(protocol);
     stream->is_writing_paused = false;
-    wake(stream->draining);
+    wake(stream, stream->draining);
     return 0;
 }
 

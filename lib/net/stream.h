@@ -17,13 +17,13 @@
 #include "lib/net/net.h"
 #include "lib/net/stream_buffer.h"
 #include "lib/task/fiber.h"
-#include "weft/future.h"
+#include "lib/task/park.h"
 #include "weft/status.h"
 #include "weft/stream.h"
 
-/* A fiber that waits, in its own frame. Woken by the completion; it takes itself off the list. */
+/* A fiber that waits, in its own frame; it takes itself off the list. */
 struct stream_waiter {
-    struct weft_future future;
+    struct park park;
     struct stream_waiter *next;
     char *buf;    /* where a reader wants the next bytes, if none were there before; NULL: in the stream's buffer */
     size_t len;   /* the room there */

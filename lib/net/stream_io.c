@@ -10,7 +10,6 @@
 
 #include "lib/net/stream.h"
 #include "lib/task/fiber.h"
-#include "lib/task/future.h"
 #include "lib/task/task.h"
 #include "weft/fiber.h"
 #include "weft/status.h"
@@ -34,25 +33,15 @@ static int hold_end(struct weft_stream *stream, struct stream_visit *visit, int 
     return stream_leave(visit, status);
 }
 
-/*
- * Wait in `list` until woken. The future lives in this frame: the wait is detached, so that a canceller lets go of it before the fiber runs
- * on, and a fiber that is closed returns through here.
- */
-static int stream_wait(struct weft_stream *stream, struct stream_waiter **list, struct stream_waiter *waiter)
+/* Wait in `list`, which is the loop's, until woken. A fiber that is closed returns through here. */
+static inline int stream_wait(struct weft_stream *stream, struct stream_waiter **list, struct stream_waiter *waiter)
 {
-    struct weft_task *task = task_get_current(stream->loop);
-    if (task != NULL)
-        task_hold(task, stream->loop); /* the list is this loop's */
-    future_setup_frame(&waiter->future, stream->loop);
     waiter->next = *list;
     *list = waiter;
-    int status = fiber_await_frame(&waiter->future);
+    int status = park_wait(&waiter->park, stream->loop);
     while (*list != waiter)
         list = &(*list)->next;
     *list = waiter->next;
-    future_fini_frame(&waiter->future);
-    if (task != NULL)
-        task_unhold(task);
     return status;
 }
 

@@ -19,9 +19,10 @@
  *     PASSING      the wait that has just begun passes a request on, and what comes of that is not known yet: no step may begin
  *     LEFT         one would have: it is for whoever passes on to queue the task
  *     DETACH       the present wait is to be left, not its future cancelled; set with fut_waiter, under the lock
+ *     PARKED       it waits for its own loop alone, see lib/task/park.h; set by the wait, under the lock. Who clears it makes it go on
  *     AWAITED      its home closes, and a loop waits for its work to come; set by task_abandon(), never cleared
  */
-enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4, TASK_AWAITED = 8, TASK_PASSING = 16, TASK_LEFT = 32 };
+enum { TASK_LOCKED = 1, TASK_MUST_CANCEL = 2, TASK_DETACH = 4, TASK_AWAITED = 8, TASK_PASSING = 16, TASK_LEFT = 32, TASK_PARKED = 64 };
 
 struct coro_task {
     struct weft_task base; /* first */
@@ -236,6 +237,14 @@ int task_step_eagerly(struct coro_task *task, struct weft_loop *loop);
  * thread:  the loop's
  */
 void task_start_eagerly(struct coro_task *task, struct weft_loop *loop);
+
+/*
+ * Leave what the task waits for: its future, or where it is parked.
+ *
+ * thread:  any, under the task's lock
+ * returns: false if it waits for nothing, or its wake-up is on its way already; else it is for the caller to make it go on
+ */
+bool task_leave_wait(struct coro_task *task);
 
 /* The slots of its ops, in task_cancel.c. */
 bool task_cancel(struct weft_task *task, const char *message);

@@ -15,6 +15,7 @@
 #include "lib/task/future.h"
 #include "lib/task/job.h"
 #include "lib/task/overflow.h"
+#include "lib/task/park.h"
 #include "lib/task/stack.h"
 #include "lib/task/task.h"
 #include "weft/atomic.h"
@@ -474,4 +475,28 @@ int fiber_pause(void)
 {
     struct fiber *fiber = fiber_here();
     return fiber == NULL ? WEFT_ENOFIBER : fiber_suspend(fiber, WEFT_CORO_YIELD, NULL, TASK_SHIELDED);
+}
+
+/* ---- parking, see park.h ------------------------------------------------------------------------------------------------------------ */
+
+/* A third party's task would not know what to do with a suspension that names no future. */
+__attribute__((noinline)) static int park_on_future(struct park *park, struct weft_loop *loop)
+{
+    future_setup_frame(&park->future, loop);
+    int status = fiber_await_frame(&park->future);
+    future_fini_frame(&park->future);
+    return status;
+}
+
+int park_wait(struct park *park, struct weft_loop *loop)
+{
+    struct weft_task *task = task_get_current(loop);
+    struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+    struct fiber *fiber = room == NULL ? NULL : room->current;
+    bool is_ours = fiber != NULL && is_coro_task(task) && coro_task(task)->coro == &fiber->coro;
+    park->task = is_ours ? coro_task(task) : NULL;
+    task_hold(task, loop);
+    int status = is_ours ? fiber_suspend(fiber, WEFT_CORO_AWAIT, NULL, TASK_PARKS) : park_on_future(park, loop);
+    task_unhold(task);
+    return status;
 }

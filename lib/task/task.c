@@ -1,11 +1,11 @@
 /*
  * Task: drives a coroutine, one step at a time, and takes cancellation from anywhere.
  *
- * A task that is not done is in exactly one of three places (TASK-2): waiting, its waiter hanging on `fut_waiter`; queued, its waiter's
- * work in a queue; or running. The waiter is one object for both, so that a wake-up is the queueing itself and allocates nothing. `lock`
- * guards what a canceller in another thread needs to see together: the future waited for, the request, the count; only a wait that begins at
- * home does without (task_wait_at_home()). Lock order: the task's, then the future's; nobody calls out under either. Cancelling is in
- * task_cancel.c, making in task_make.c, holding in place.c.
+ * A task that is not done is in exactly one of three places (TASK-2): waiting, parked or its waiter hanging on `fut_waiter`; queued, its
+ * waiter's work in a queue; or running. The waiter is one object for both, so that a wake-up is the queueing itself and allocates nothing.
+ * `lock` guards what a canceller in another thread needs to see together: the future waited for, the request, the count; only a wait that
+ * begins at home does without (task_wait_at_home()). Lock order: the task's, then the future's; nobody calls out under either. Cancelling is
+ * in task_cancel.c, making in task_make.c, holding in place.c, parking in park.c.
  *
  * A task is pinned to its home, or stealable: then each step may run on another loop, unless the task is held on one (task_hold()). So
  * whoever hangs it on a future, or queues it, has given it away: from there on another thread may be stepping it, or have freed it. What
@@ -200,12 +200,24 @@ static inline void task_wait(struct coro_task *task, struct weft_loop *loop, str
         task_wait_anywhere(task, future, flags);
 }
 
+/* Wait for nothing but park_wake(), unless a cancellation was asked for while running. */
+static void task_park(struct coro_task *task)
+{
+    task_lock(task);
+    bool must_cancel = (task_bits(task) & TASK_MUST_CANCEL) != 0;
+    task_unlock(task, must_cancel ? 0 : TASK_PARKED, 0);
+    if (must_cancel)
+        task_queue(task);
+}
+
 /* The step has come back suspended, and nothing of it is current any more: the task may be made ready, here or elsewhere (ENT-10). */
 static void task_suspended(struct coro_task *task, struct weft_loop *loop, int how, const struct weft_suspend *suspend)
 {
     if (how == WEFT_CORO_YIELD) {
         task->is_shielded = (suspend->flags & TASK_SHIELDED) != 0;
         task_queue(task);
+    } else if (how == WEFT_CORO_AWAIT && suspend->future == NULL && suspend->flags == TASK_PARKS) {
+        task_park(task);
     } else if (how != WEFT_CORO_AWAIT || suspend->future == NULL) {
         task_raise_next(task, WEFT_EBADYIELD);
     } else if (suspend->future == &task->base.future) {
@@ -379,10 +391,7 @@ static void task_abandon(struct weft_task *base)
 {
     struct coro_task *task = coro_task(base);
     task_lock(task);
-    struct weft_future *future = task_awaits(task);
-    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
-    if (was_hanging)
-        task_set_awaited(task, NULL);
+    bool was_hanging = task_leave_wait(task);
     struct task_room *awaiting = was_hanging ? NULL : awaiting_room(task);
     if (awaiting != NULL)
         awaiting->awaited_count++;
@@ -395,8 +404,7 @@ void task_finish(struct weft_task *base, struct weft_loop *loop, void (*end)(str
 {
     struct coro_task *task = coro_task(base);
     task_lock(task);
-    struct weft_future *future = task_awaits(task);
-    bool was_hanging = future != NULL && future_remove_waiter(future, &task->waiter);
+    bool was_hanging = task_leave_wait(task);
     task_set_awaited(task, NULL);
     task_unlock(task, 0, TASK_DETACH);
     if (was_hanging)

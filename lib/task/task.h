@@ -79,6 +79,9 @@ static inline struct weft_task *task_get_current(const struct weft_loop *loop)
  */
 #define TASK_SHIELDED (1u << 31)
 
+/* The flag of a WEFT_CORO_AWAIT without a future: see lib/task/park.h. */
+#define TASK_PARKS (1u << 30)
+
 /*
  * Hold `task` on `loop`: from its next suspension on it is resumed there and nowhere else, as a pinned one. Holding nests. A task that is
  * not ours (or NULL) never moves, and is left as it is.

@@ -29,9 +29,12 @@ static void task_must_cancel(struct coro_task *task, const char *message)
     task_unlock(task, TASK_MUST_CANCEL, 0);
 }
 
-/* Leave the future that the task waits for. False if it waits for none, or its wake-up is on its way already. Under the lock. */
-static bool task_leave_wait(struct coro_task *task)
+bool task_leave_wait(struct coro_task *task)
 {
+    if ((task_bits(task) & TASK_PARKED) != 0) {
+        weft_atomic_store_relaxed(&task->state, task_bits(task) & ~(uint32_t)TASK_PARKED); /* nobody else writes it under the lock */
+        return true;
+    }
     struct weft_future *future = task_awaits(task);
     if (future == NULL || !future_remove_waiter(future, &task->waiter))
         return false;
@@ -49,7 +52,7 @@ enum cancel_step {
 /* Have it reach the task, or what the task waits for: then *future_out gets a reference. Under the lock, which it leaves. */
 static enum cancel_step cancel_reach(struct coro_task *task, const char *message, struct weft_future **future_out)
 {
-    if ((task_bits(task) & TASK_DETACH) != 0 && task_leave_wait(task)) {
+    if ((task_bits(task) & (TASK_DETACH | TASK_PARKED)) != 0 && task_leave_wait(task)) {
         task_must_cancel(task, message);
         task_queue(task);
         return CANCEL_TAKEN;

@@ -56,6 +56,15 @@ static void setup_detached(void)
     setup();
 }
 
+/* Without a future. */
+static void setup_parked(void)
+{
+    flags = TASK_PARKS;
+    setup();
+    weft_future_unref(future);
+    future = NULL;
+}
+
 static void run_and_close(void)
 {
     stand_in_run_some(0, 1);
@@ -120,6 +129,11 @@ static const struct model models[] = {
     {.name = "cancel_detached",
      .about = "a loop closes over a task that a canceller takes off its future",
      .setup = setup_detached,
+     .threads = {run_and_close, cancel},
+     .check = check},
+    {.name = "cancel_parked",
+     .about = "a loop closes over a task that a canceller takes out of its park",
+     .setup = setup_parked,
      .threads = {run_and_close, cancel},
      .check = check},
     {.name = "both",

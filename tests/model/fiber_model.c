@@ -121,6 +121,18 @@ void task_pass_turn(struct weft_loop *loop, struct coro_task *task, struct coro_
     (void)loop, (void)task, (void)next, (void)suspend;
 }
 
+void task_hold(struct weft_task *task, struct weft_loop *loop)
+{
+    (void)task, (void)loop;
+}
+
+void task_unhold(struct weft_task *task)
+{
+    (void)task;
+}
+
+const struct weft_task_ops coro_task_ops;
+
 struct weft_loop *weft_loop_ref(struct weft_loop *loop)
 {
     return loop;

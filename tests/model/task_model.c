@@ -1,12 +1,13 @@
 /*
  * Models of the task word: who cancels, against the task that waits, wakes, moves to another loop and ends.
  *
- * lib/task/task.c, task_cancel.c, task_base.c and future.c are real, on the loops of stand_in.h. What a task runs is a script of a few
+ * lib/task/task.c, task_cancel.c, task_base.c, park.c and future.c are real, on the loops of stand_in.h. What a task runs is a script of a few
  * suspensions. A request to stop that was accepted must reach the script, or stand in the word of a task that was just returning.
  */
 #include <errno.h>
 
 #include "lib/task/coro_task.h"
+#include "lib/task/park.h"
 #include "tests/model/checker.h"
 #include "tests/model/stand_in.h"
 
@@ -88,6 +89,13 @@ static int next_yield(int status, struct weft_suspend *suspend_out)
     return status < 0 || script.steps++ == script.waits ? status : WEFT_CORO_YIELD;
 }
 
+/* Parks, and is woken in its loop's thread. */
+static int next_park(int status, struct weft_suspend *suspend_out)
+{
+    suspend_out->flags = TASK_PARKS;
+    return status < 0 || script.steps++ == script.waits ? status : WEFT_CORO_AWAIT;
+}
+
 /* Asks itself to stop, and awaits: there it is told, by what it awaits or instead of that. */
 static int next_cancelling(int status, struct weft_suspend *suspend_out)
 {
@@ -135,6 +143,15 @@ static void complete_both(void)
     complete_one(1);
 }
 
+static void run_0_and_wake(void)
+{
+    stand_in_run_some(0, 1);
+    struct park park = {.task = coro_task(task)};
+    park_wake(&park, NULL); /* by the door, which is what a stand-in waits for */
+    park_wake(&park, NULL); /* as for bytes, and then for their end */
+    stand_in_run(0);
+}
+
 static void cancel(void)
 {
     accepted += weft_task_cancel(task, "one");
@@ -153,7 +170,7 @@ static void spawn(unsigned waits, bool is_stealable, int (*next)(int status, str
     static const struct weft_coro_ops ops = {.size = sizeof(ops), .send = script_send, .close = script_close};
     stand_in_count = is_stealable ? 2 : 1;
     script = (struct script){.coro.ops = &ops, .next = next, .waits = waits};
-    for (unsigned i = 0; i < waits && next != next_yield && next != next_making; i++)
+    for (unsigned i = 0; i < waits && next != next_yield && next != next_making && next != next_park; i++)
         MODEL_CHECK(weft_loop_create_future(&stand_in_loops[0], &futures[i]) == 0);
     task = stand_in_spawn(0, &script.coro, is_stealable);
 }
@@ -191,6 +208,11 @@ static void one_making(void)
 static void two_stubborn(void)
 {
     spawn(2, false, next_stubborn);
+}
+
+static void one_parked(void)
+{
+    spawn(1, false, next_park);
 }
 
 static void two_yields(void)
@@ -239,6 +261,19 @@ static void cancel_unlocked(void)
     struct weft_future *future = task_awaits(coro_task(task));
     if (future != NULL)
         (void)weft_future_cancel(future, "one");
+}
+
+/* Looks whether it is parked without the lock, and wakes it. */
+static void run_0_and_wake_unlocked(void)
+{
+    struct coro_task *of = coro_task(task);
+    stand_in_run_some(0, 1);
+    if ((task_bits(of) & TASK_PARKED) != 0) {
+        task_queue(of);
+        task_lock(of);
+        task_unlock(of, 0, TASK_PARKED);
+    }
+    stand_in_run(0);
 }
 
 /* Queues the task and then takes it off its future. */
@@ -295,6 +330,12 @@ static const struct model models[] = {
      .threads = {run_0, run_1, complete, cancel},
      .check = check_detached,
      .bound = 2},
+    {.name = "park",
+     .about = "a parked task that its loop wakes and another thread cancels goes on once, and is told",
+     .setup = one_parked,
+     .threads = {run_0_and_wake, cancel},
+     .check = check_cancelled,
+     .bound = 3},
     {.name = "uncancel",
      .about = "a task takes requests back while more come: each is told at most once, and the count is right",
      .setup = two_stubborn,
@@ -328,6 +369,12 @@ static const struct model broken[] = {
      .setup = one_pinned,
      .threads = {run_0, complete, cancel_queue_first},
      .bound = 2,
+     .may_leak = true},
+    {.name = "wake_swapped",
+     .about = "a waker that looks whether the task is parked before it takes the lock",
+     .setup = one_parked,
+     .threads = {run_0_and_wake_unlocked, cancel},
+     .check = check_cancelled,
      .may_leak = true},
 };
 

@@ -166,6 +166,42 @@ Test(stream, a_read_waits_for_bytes_and_takes_what_is_there, .timeout = 5)
     STRIKE;
 }
 
+/* A coroutine of somebody's own that hands on what the fiber in it wants. */
+struct wrapper {
+    struct weft_coro coro; /* first */
+    struct weft_coro *fiber;
+};
+
+static int wrapper_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
+{
+    struct weft_coro *fiber = ((struct wrapper *)coro)->fiber;
+    int how = fiber->ops->send(fiber, status, suspend_out);
+    CHECK(how != WEFT_CORO_AWAIT || suspend_out->future != NULL);
+    return how;
+}
+
+static void wrapper_close(struct weft_coro *coro)
+{
+    struct weft_coro *fiber = ((struct wrapper *)coro)->fiber;
+    fiber->ops->close(fiber);
+}
+
+Test(stream, a_fiber_in_a_coroutine_of_somebodys_own_awaits_a_future, .timeout = 5)
+{
+    STAGE;
+    static const struct weft_coro_ops ops = {.size = sizeof(ops), .send = wrapper_send, .close = wrapper_close};
+    struct wrapper wrapper = {.coro = {&ops}};
+    struct weft_task *task;
+    CHECK_EQ(weft_fiber_new(read_some, stage, NULL, &wrapper.fiber), 0);
+    CHECK_EQ(weft_loop_create_task(stage->scene.loop, &wrapper.coro, NULL, &task), 0);
+    scene_settle(&stage->scene);
+    CHECK_EQ(stage->ended, 0);
+    feed("hello");
+    finish(stage, task);
+    CHECK_EQ(stage->result, 5);
+    STRIKE;
+}
+
 Test(stream, bytes_before_the_end_are_read_first, .timeout = 5)
 {
     STAGE;
