@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "lib/task/coro_task.h"
 #include "tests/task/scene.h"
 #include "weft/context.h"
 #include "weft/step.h"
@@ -96,6 +97,34 @@ Test(pass, keeps_the_order_of_steps_among_fibers, .timeout = 5)
         void *value = NULL;
         CHECK_EQ(weft_future_result(&tasks[i]->future, &value), 0);
         CHECK(value == words[i]);
+        weft_task_unref(tasks[i]);
+    }
+    scene_drop(loop);
+}
+
+/* Notes when the loop goes into a fiber, and when it is back. */
+static int noting_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
+{
+    note("in");
+    int how = fiber_ops.send(coro, status, suspend_out);
+    note("out");
+    return how;
+}
+
+Test(pass, goes_from_fiber_to_fiber_past_the_loop, .timeout = 5)
+{
+    struct weft_loop *loop = scene_sim_loop();
+    struct weft_task *tasks[] = {scene_spawn(loop, note_three_times, "a"), scene_spawn(loop, note_three_times, "b"),
+                                 scene_spawn(loop, note_three_times, "c")};
+    struct weft_coro_ops noting_ops = fiber_ops;
+    noting_ops.send = noting_send;
+    weft_task_get_coro(tasks[0])->ops = &noting_ops;
+    turn_notes(loop, "in a out b c"); /* the others have no stack yet */
+    turn_notes(loop, "in a b c out");
+    turn_notes(loop, "in a b c out");
+    turn_notes(loop, "in out");
+    for (int i = 0; i < 3; i++) {
+        CHECK(weft_future_done(&tasks[i]->future));
         weft_task_unref(tasks[i]);
     }
     scene_drop(loop);
