@@ -8,13 +8,13 @@ enum { CHILDREN = 10 };
 
 struct leaves {
     uint64_t first;
-    int count; /* a power of ten */
+    uint64_t count; /* a power of ten; as wide as `first`: a gap between arguments is copied too, and takes instructions */
 };
 
 static inline struct leaves part_of(struct leaves leaves, int index)
 {
-    int count = leaves.count / CHILDREN;
-    return (struct leaves){leaves.first + (uint64_t)index * (uint64_t)count, count};
+    uint64_t count = leaves.count / CHILDREN;
+    return (struct leaves){leaves.first + (uint64_t)index * count, count};
 }
 
 WEFT_JOB(uint64_t, add_up, struct leaves, leaves)
@@ -32,5 +32,5 @@ WEFT_JOB(uint64_t, add_up, struct leaves, leaves)
 
 int skynet_job_run(int size, uint64_t *result_out)
 {
-    return WEFT_RUN(add_up, ((struct leaves){0, size}), result_out);
+    return WEFT_RUN(add_up, ((struct leaves){0, (uint64_t)size}), result_out);
 }

@@ -46,8 +46,12 @@
 #include "weft/fiber.h"
 #include "weft/job_stack.h"
 
-/* Slots are copied by __builtin_memcpy(): where the C library checks memcpy(), gcc inlines a recursion no more. */
-#define WEFT_JOB_INLINE static inline __attribute__((unused))
+/*
+ * Always inlined, which comes before all else: a compiler that decides how deep to inline a recursion, and what of its body is worth it, then
+ * sees the forks, joins and calls themselves, and the top as a number and not as a variable that has an address. Slots are copied by
+ * __builtin_memcpy(): where the C library checks memcpy(), gcc inlines a recursion no more.
+ */
+#define WEFT_JOB_INLINE static inline __attribute__((always_inline, unused))
 
 #ifdef __cplusplus
 extern "C" {
@@ -121,7 +125,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         assert(stack->top == top && WEFT_JOB_UNJOINED(name));                                                                              \
         return out;                                                                                                                        \
     }                                                                                                                                      \
-    WEFT_JOB_INLINE void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                                                 \
+    __attribute__((unused)) static inline void name##_stolen(struct weft_job_stack *stack, struct weft_job *job)                           \
     {                                                                                                                                      \
         A in;                                                                                                                              \
         __builtin_memcpy((void *)&in, job->argument, sizeof(in));                                                                          \
@@ -163,7 +167,7 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         stack->top = job;                                                                                                                  \
         return name##_call(stack, job, in);                                                                                                \
     }                                                                                                                                      \
-    WEFT_JOB_INLINE int name##_run(A in, R *result_out)                                                                                    \
+    __attribute__((unused)) static inline int name##_run(A in, R *result_out)                                                              \
     {                                                                                                                                      \
         struct weft_job_stack *stack;                                                                                                      \
         int status = result_out == NULL ? -EINVAL : weft_job_stack_here(WEFT_JOB_LAYOUT, &stack);                                          \
