@@ -309,9 +309,7 @@ Test(server, running_out_of_descriptors_pauses_accepting_and_recovers, .timeout 
     CHECK_EQ(scene.report_status, -EMFILE);
     CHECK_EQ(scene.peer_count, 0);
     CHECK_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
-    start_ns = weft_loop_time(scene.loop);
     RUN_UNTIL(&scene, scene.peer_count == 1);
-    CHECK(weft_loop_time(scene.loop) - start_ns < 150000000);
     close(client);
     weft_server_unref(server);
     scene_close(&scene);
