@@ -155,6 +155,10 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         __builtin_memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                               \
         return late;                                                                                                                       \
     }                                                                                                                                      \
+    WEFT_JOB_INLINE R name##_call_here(struct weft_job_stack *stack, struct weft_job *const *top, A in)                                    \
+    {                                                                                                                                      \
+        return name##_call(stack, *top, in); /* read last: the argument may have moved it */                                               \
+    }                                                                                                                                      \
     WEFT_JOB_INLINE R name##_join(struct weft_job_stack *stack, struct weft_job **top)                                                     \
     {                                                                                                                                      \
         struct weft_job *job = *top - 1;                                                                                                   \
@@ -206,12 +210,12 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
 #define WEFT_JOIN(name) name##_join(weft_stack_, &weft_top_)
 
 /*
- * Call the job `name` as a function.
+ * Call the job `name` as a function; the argument may fork and join.
  *
  * thread:  a fiber, in a job's body
  * returns: its result
  */
-#define WEFT_CALL(name, argument) name##_call(weft_stack_, weft_top_, (argument))
+#define WEFT_CALL(name, argument) name##_call_here(weft_stack_, &weft_top_, (argument))
 
 /*
  * Run the job `name` and put its result in *result_out. -ENOMEM may also come at the end: a stack of jobs was full, there was no memory
