@@ -3,7 +3,7 @@
  * these, so that the holder goes from loop to loop under its lock (ADD-9, ADD-10). Others wait for it meanwhile, with a stack or with a
  * ticket, and are cancelled at random. At the end each turn that was taken is counted, no two were ever in at once, and the lock is free.
  *
- * WEFT_STRESS_TASKS=n says how many turns each holder takes. WEFT_STRESS_SEED=n takes the same decisions again, as far as threads allow.
+ * WEFT_STRESS_TURNS=n says how many turns each holder takes. WEFT_STRESS_SEED=n takes the same decisions again, as far as threads allow.
  */
 #include "weft/lock.h"
 
@@ -17,7 +17,7 @@
 #include "tests/task/scene.h"
 #include "weft/job.h"
 
-enum { LOOPS = 4, HOLDERS = 24, CROWD = 24, TURNS = 200, LEAVES = 32 };
+enum { LOOPS = 4, HOLDERS = 24, CROWD = 24, TURNS = 400, LEAVES = 32 };
 
 static struct weft_lock *lock;
 static uint64_t seed, turns_each;
@@ -223,11 +223,11 @@ static int drive(void *arg, void **result_out)
     return 0;
 }
 
-Test(stress, nobody_shares_a_lock_that_is_held_over_joins, .timeout = 550)
+Test(stress, nobody_shares_a_lock_that_is_held_over_joins, .timeout = 300)
 {
     struct weft_runtime *runtime = fixture_loops(LOOPS);
     seed = number_from("WEFT_STRESS_SEED", (uint64_t)time(NULL));
-    turns_each = number_from("WEFT_STRESS_TASKS", TURNS);
+    turns_each = number_from("WEFT_STRESS_TURNS", TURNS);
     holders_left = HOLDERS;
     printf("WEFT_STRESS_SEED=%llu\n", (unsigned long long)seed);
     fflush(stdout);
