@@ -81,13 +81,14 @@ static enum cancel_step cancel_begin(struct coro_task *task, const char *message
     return cancel_reach(task, message, future_out);
 }
 
-/* `future` was done already: the task is to be told itself, unless it has gone on to wait for another. */
+/* `future` was done already: the task is to be told itself, unless it has gone on to wait for another, or parks. */
 static enum cancel_step cancel_refused(struct coro_task *task, const struct weft_future *future, const char *message,
                                        struct weft_future **future_out)
 {
     task_lock_to_ask(task);
     struct weft_future *present = task_awaits(task);
-    if (present != future && present != NULL)
+    bool is_parked = (task_bits(task) & TASK_PARKED) != 0;
+    if (is_parked || (present != future && present != NULL))
         return cancel_reach(task, message, future_out);
     task_must_cancel(task, message);
     return CANCEL_TAKEN;

@@ -96,6 +96,12 @@ static int next_park(int status, struct weft_suspend *suspend_out)
     return status < 0 || script.steps++ == script.waits ? status : WEFT_CORO_AWAIT;
 }
 
+/* Awaits, and then parks where nobody but a canceller wakes it. */
+static int next_await_and_park(int status, struct weft_suspend *suspend_out)
+{
+    return (script.steps == 0 ? next_await : next_park)(status, suspend_out);
+}
+
 /* Asks itself to stop, and awaits: there it is told, by what it awaits or instead of that. */
 static int next_cancelling(int status, struct weft_suspend *suspend_out)
 {
@@ -213,6 +219,11 @@ static void two_stubborn(void)
 static void one_parked(void)
 {
     spawn(1, false, next_park);
+}
+
+static void one_awaited_one_parked(void)
+{
+    spawn(2, false, next_await_and_park);
 }
 
 static void two_yields(void)
@@ -336,6 +347,12 @@ static const struct model models[] = {
      .threads = {run_0_and_wake, cancel},
      .check = check_cancelled,
      .bound = 3},
+    {.name = "park_behind",
+     .about = "a canceller whose future is done finds the task parked behind it, and has it go on",
+     .setup = one_awaited_one_parked,
+     .threads = {run_0, complete, cancel},
+     .check = check_cancelled,
+     .bound = 2},
     {.name = "uncancel",
      .about = "a task takes requests back while more come: each is told at most once, and the count is right",
      .setup = two_stubborn,
