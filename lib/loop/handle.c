@@ -118,14 +118,21 @@ void posts_settle(struct weft_loop *loop)
     loop->settled_posts = 0;
 }
 
-/* A larger bound need not be exact: a locked instruction for each post would cost as much as the rest of it. In virtual time all is exact. */
 int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max)
 {
     if (loop == NULL || posts_max == 0)
         return -EINVAL;
     weft_atomic_store_relaxed(&loop->posts_max, posts_max);
-    weft_atomic_store_relaxed(&loop->posts_step, posts_max < POSTS_SAMPLED_FROM || loop->worker.is_virtual ? 1 : POSTS_STEP);
     return 0;
+}
+
+/*
+ * One of so many posts is counted, for as many. A larger bound need not be exact: a locked instruction for each post would cost as much as the
+ * rest of it. In virtual time all is exact.
+ */
+static inline uint32_t posts_step(const struct weft_loop *loop, uint32_t posts_max)
+{
+    return posts_max < POSTS_SAMPLED_FROM || loop->worker.is_virtual ? 1 : POSTS_STEP;
 }
 
 /*
@@ -134,11 +141,12 @@ int weft_loop_set_posts_max(struct weft_loop *loop, uint32_t posts_max)
  */
 static inline bool post_reserve(struct weft_loop *loop, struct weft_handle *handle)
 {
-    uint32_t step = weft_atomic_load_relaxed(&loop->posts_step);
+    uint32_t posts_max = weft_atomic_load_relaxed(&loop->posts_max);
+    uint32_t step = posts_step(loop, posts_max);
     if (((uint64_t)(uintptr_t)handle * GOLDEN_RATIO >> POSTS_STEP_SHIFT & (step - 1)) != 0)
         return true;
     handle->counted = step;
-    return inbox_reserve(&loop->worker.inbox, step, weft_atomic_load_relaxed(&loop->posts_max));
+    return inbox_reserve(&loop->worker.inbox, step, posts_max);
 }
 
 /*

@@ -68,7 +68,6 @@ struct weft_loop {
     const struct weft_transport_ops *transport_ops;
     uint32_t is_closing; /* atomic, LOOP_…: closed for new work. LOOP_FORKED: a child process's copy of the parent's loop */
     uint32_t posts_max;  /* atomic */
-    uint32_t posts_step; /* atomic: one of so many posts is counted, for as many; see handle.c */
     uint32_t index;
     bool has_kind;   /* its init has succeeded, so that its fini is owed */
     bool has_poller; /* false once it is closed: its clock stands */

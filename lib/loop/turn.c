@@ -52,6 +52,8 @@ static inline bool must_poll(struct weft_loop *loop)
 static int poll_now(struct weft_loop *loop, int64_t timeout_ns)
 {
     worker_count(&loop->counters.polls, 1);
+    if (loop->settled_posts > 0) /* also of a bound that is lower now */
+        posts_settle(loop);
     int count = loop->poller_ops->wait(loop->poller, timeout_ns, &loop->worker.fifo);
     loop->polled_run_count = loop->worker.run_count;
     loop->look_run_count = loop->is_debug ? 0 : loop->worker.run_count + 1;
@@ -147,8 +149,6 @@ static void wake_up(struct weft_loop *loop)
 static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
 {
     worker_count(&loop->counters.parks, 1);
-    if (loop->settled_posts > 0)
-        posts_settle(loop);
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
     wake_up(loop);
     return count;
