@@ -126,6 +126,16 @@ bool fiber_is_here(void)
     return fiber_here() != NULL;
 }
 
+static inline bool is_fiber_of(const struct fiber *fiber, const struct weft_task *task)
+{
+    return fiber != NULL && is_coro_task(task) && ((const struct coro_task *)task)->coro == &fiber->coro;
+}
+
+bool fiber_is_of(const struct weft_task *task)
+{
+    return is_fiber_of(fiber_here(), task);
+}
+
 size_t fiber_stack_count(struct weft_loop *loop)
 {
     struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
@@ -493,7 +503,7 @@ int park_wait(struct park *park, struct weft_loop *loop)
     struct weft_task *task = task_get_current(loop);
     struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
     struct fiber *fiber = room == NULL ? NULL : room->current;
-    bool is_ours = fiber != NULL && is_coro_task(task) && coro_task(task)->coro == &fiber->coro;
+    bool is_ours = is_fiber_of(fiber, task);
     park->task = is_ours ? coro_task(task) : NULL;
     task_hold(task, loop);
     int status = is_ours ? fiber_suspend(fiber, WEFT_CORO_AWAIT, NULL, TASK_PARKS) : park_on_future(park, loop);

@@ -22,6 +22,9 @@ int fiber_open(struct weft_loop *loop);
 /* True if a fiber runs in this thread, so that weft_await() can suspend it. thread: any */
 bool fiber_is_here(void);
 
+/* True if the fiber that runs in this thread is `task`'s own coroutine, and no third party's stands between the two. thread: any */
+bool fiber_is_of(const struct weft_task *task);
+
 /*
  * As weft_yield(), but a cancellation is not delivered here: it stays due for the next suspension.
  *

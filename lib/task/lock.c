@@ -17,7 +17,7 @@
  *
  * A fiber's waiter lives in its frame. Its own wait, a canceller and a waker may be at it at once: the latter two hold a reference, the waker
  * from the guard on, and the frame stays until it has the only one. Others would have callbacks there, which a closing loop may leave queued,
- * so a third party's task waits as who has no stack does: with a ticket, an allocated waiter. That is out of the line as soon as it is called
+ * so a fiber that a third party drives waits as who has no stack does: with a ticket, an allocated waiter. That is out of the line as soon as it is called
  * or cancelled, and the lock is handed over, since nobody runs who could take it.
  */
 #include "weft/lock.h"
@@ -238,7 +238,7 @@ int weft_lock_acquire(struct weft_lock *lock)
         return 0;
     struct weft_loop *here = loop_here();
     struct weft_task *task = task_get_current(here);
-    return is_coro_task(task) ? acquire_in_frame(lock, task->future.loop) : acquire_by_ticket(lock, here);
+    return fiber_is_of(task) ? acquire_in_frame(lock, task->future.loop) : acquire_by_ticket(lock, here);
 }
 
 /* ---- a ticket ------------------------------------------------------------------------------------------------------------------------- */

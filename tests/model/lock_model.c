@@ -67,6 +67,11 @@ bool fiber_is_here(void)
     return true;
 }
 
+bool fiber_is_of(const struct weft_task *task)
+{
+    return is_coro_task(task);
+}
+
 /* Its turn of the loop comes again once something has changed. */
 int fiber_pause(void)
 {
