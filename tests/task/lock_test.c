@@ -226,6 +226,51 @@ Test(lock, tells_a_waiter_that_its_loop_closes_and_serves_the_next_loop, .timeou
     scene_drop(other);
 }
 
+/* A coroutine of somebody's own that drives a fiber, and knows what that waits for. */
+struct driver {
+    struct weft_coro coro; /* first */
+    struct weft_coro *fiber;
+    struct weft_future *awaited;
+};
+
+static int hears_nothing(struct weft_future *future, void *arg)
+{
+    (void)future, (void)arg;
+    return 0;
+}
+
+static int driver_send(struct weft_coro *coro, int status, struct weft_suspend *suspend_out)
+{
+    struct driver *driver = (struct driver *)coro;
+    int how = driver->fiber->ops->send(driver->fiber, status, suspend_out);
+    driver->awaited = how == WEFT_CORO_AWAIT ? suspend_out->future : NULL;
+    return how;
+}
+
+static void driver_close(struct weft_coro *coro)
+{
+    struct weft_coro *fiber = ((struct driver *)coro)->fiber;
+    fiber->ops->close(fiber);
+}
+
+Test(lock, is_waited_for_without_the_frame_by_a_fiber_that_somebody_drives, .timeout = 5)
+{
+    static const struct weft_coro_ops ops = {.size = sizeof(ops), .send = driver_send, .close = driver_close};
+    struct line line = line_of(0);
+    struct driver driver = {.coro = {&ops}};
+    struct weft_task *task;
+    CHECK_EQ(weft_fiber_new(just_acquire, line.lock, NULL, &driver.fiber), 0);
+    CHECK_EQ(weft_loop_create_task(line.loop, &driver.coro, NULL, &task), 0);
+    scene_turn(line.loop);
+    CHECK_EQ(weft_future_add_done_callback(driver.awaited, hears_nothing, NULL, NULL), 0);
+    CHECK_EQ(weft_lock_release(line.lock), 0);
+    scene_drop(line.loop); /* the callback is queued behind the task */
+    CHECK_EQ(weft_future_result(&task->future, NULL), WEFT_ECLOSED);
+    CHECK(!weft_lock_locked(line.lock));
+    weft_task_unref(task);
+    weft_lock_unref(line.lock);
+}
+
 /* ---- without a stack ---------------------------------------------------------------------------------------------------------------- */
 
 static struct weft_future *draw(struct line *line)
