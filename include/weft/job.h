@@ -149,12 +149,6 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
         __builtin_memcpy(job->argument, (const void *)&in, sizeof(in));                                                                    \
         stack->top = job + 1;                                                                                                              \
     }                                                                                                                                      \
-    __attribute__((noinline, cold, unused)) static R name##_join_late(struct weft_job_stack *stack)                                        \
-    {                                                                                                                                      \
-        R late;                                                                                                                            \
-        __builtin_memcpy((void *)&late, weft_job_join(stack), sizeof(late));                                                               \
-        return late;                                                                                                                       \
-    }                                                                                                                                      \
     WEFT_JOB_INLINE R name##_call_here(struct weft_job_stack *stack, struct weft_job *const *top, A in)                                    \
     {                                                                                                                                      \
         return name##_call(stack, *top, in); /* read last: the argument may have moved it */                                               \
@@ -163,8 +157,12 @@ int weft_job_start(struct weft_loop *loop, weft_fiber_fn *fn, void *arg, struct 
     {                                                                                                                                      \
         struct weft_job *job = *top - 1;                                                                                                   \
         *top = job;                                                                                                                        \
-        if (__builtin_expect(job < stack->split, 0))                                                                                       \
-            return name##_join_late(stack);                                                                                                \
+        const void *late = __builtin_expect(job < stack->split, 0) ? weft_job_join(stack) : NULL;                                          \
+        if (__builtin_expect(late != NULL, 0)) {                                                                                           \
+            R out;                                                                                                                         \
+            __builtin_memcpy((void *)&out, late, sizeof(out));                                                                             \
+            return out;                                                                                                                    \
+        }                                                                                                                                  \
         assert(job->run == name##_stolen && "WEFT_JOIN(" #name "): the newest fork is another job's, or was joined before");               \
         A in;                                                                                                                              \
         __builtin_memcpy((void *)&in, job->argument, sizeof(in));                                                                          \
@@ -246,13 +244,15 @@ int weft_job_stack_here(uint32_t layout, struct weft_job_stack **stack_out);
 void weft_job_fork(struct weft_job_stack *stack, weft_job_run_fn *run, const void *argument, size_t argument_bytes);
 
 /*
- * Pop the newest fork, which is not private: take it back and run it, or wait for its thief; or it was run at its fork.
+ * Join the newest fork where it may not be private: wait for its thief and pop it, or pop one that was run at its fork, or take it back.
+ * What is taken back is left to the caller, whose compiler may have put the call into its own body: the same depth of a recursion then
+ * runs in the same copy of that body, whoever looked at the clock on the way, and a processor foresees its branches.
  *
  * thread:  the fiber of `stack`
  * memory:  borrowed until the next fork
- * returns: its result; NULL for NULL
+ * returns: its result; NULL if nobody has run it, and it is the newest still, for the caller to pop and to run; NULL for NULL
  */
-const void *weft_job_join(struct weft_job_stack *stack);
+__attribute__((cold)) const void *weft_job_join(struct weft_job_stack *stack);
 
 /* ---- closures: any function, where the job stack is at hand -------------------------------------------------------------------------- */
 
@@ -323,10 +323,11 @@ static inline int weft_closure_join(struct weft_job_stack *stack)
 {
     struct weft_job *job = stack->top - 1;
     struct weft_closure closure;
-    if (__builtin_expect(job < stack->split, 0)) {
-        int late;
-        __builtin_memcpy(&late, weft_job_join(stack), sizeof(late));
-        return late;
+    const void *late = __builtin_expect(job < stack->split, 0) ? weft_job_join(stack) : NULL;
+    if (__builtin_expect(late != NULL, 0)) {
+        int result;
+        __builtin_memcpy(&result, late, sizeof(result));
+        return result;
     }
     assert(job->run == weft_closure_stolen && "weft_closure_join(): the newest fork is a job's, or was joined before");
     __builtin_memcpy(&closure, job->argument, sizeof(closure));

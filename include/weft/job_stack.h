@@ -34,7 +34,7 @@ extern "C" {
 struct weft_job;
 struct weft_job_stack;
 
-#define WEFT_JOB_LAYOUT         3u
+#define WEFT_JOB_LAYOUT         4u
 #define WEFT_JOB_ARGUMENT_BYTES 40
 
 /*

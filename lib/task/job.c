@@ -395,12 +395,9 @@ const void *weft_job_join(struct weft_job_stack *stack)
     struct weft_job *job = stack->top - 1;
     if (job < stack->split && job_stack_private_count(stack) > 0)
         jobs_pass(jobs, true);
-    if (!take_back(stack)) {
-        join_stolen(jobs);
-        return job->argument;
-    }
-    stack->top = job;
-    job->run(stack, job);
+    if (take_back(stack))
+        return NULL;
+    join_stolen(jobs);
     return job->argument;
 }
 
@@ -454,7 +451,10 @@ int weft_join(struct weft_fork *fork)
     if (status < 0)
         return status;
     fork->state = 0;
-    (void)weft_job_join(fork->stack);
+    if (weft_job_join(fork->stack) == NULL) {
+        fork->stack->top = fork->job;
+        run_any(fork->stack, fork->job);
+    }
     return fork->status;
 }
 

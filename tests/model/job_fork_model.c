@@ -73,11 +73,8 @@ const void *weft_job_join(struct weft_job_stack *stack)
     if (job_stack_join_inline(stack))
         return &results[job_stack_inline_count(stack)];
     struct weft_job *job = stack->top - 1;
-    if (job_stack_private_count(stack) > 0 || job_stack_take_back(stack)) {
-        stack->top = job;
-        job->run(stack, job);
-        return job->argument;
-    }
+    if (job_stack_private_count(stack) > 0 || job_stack_take_back(stack))
+        return NULL;
     while (weft_atomic_load_acquire(&job->child) == NULL)
         weft_atomic_pause();
     job_stack_pop_stolen(stack);
