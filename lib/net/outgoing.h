@@ -21,9 +21,9 @@
 
 enum {
     OUTGOING_PIECES_MAX = 8,                /* chunks sent by one operation */
-    OUTGOING_CLASS_MIN_SHIFT = 11,          /* the smallest chunk has 2 KiB */
-    OUTGOING_KEPT_BYTES = 2048,             /* a chunk up to so large is kept when it is empty */
-    OUTGOING_CLASSES = 7,                   /* up to 128 KiB; larger ones are made to measure and not pooled */
+    OUTGOING_CLASS_MIN_SHIFT = 12,          /* the smallest chunk has 4 KiB: a pipeline's answers leave as one piece */
+    OUTGOING_KEPT_BYTES = 4096,             /* a chunk up to so large is kept when it is empty */
+    OUTGOING_CLASSES = 6,                   /* up to 128 KiB; larger ones are made to measure and not pooled */
     OUTGOING_POOLED_BYTES_MAX = 512 * 1024, /* kept by one loop */
     OUTGOING_AT_ONCE_BYTES = 16 * 1024,     /* from so many on a write is sent without waiting for the callback's end */
 };
