@@ -64,14 +64,14 @@ struct outgoing *outgoing_create(void);
 /* Free `outgoing`, for which the pool has no room, and give its chunks back. */
 void outgoing_destroy(struct outgoing_pool *pool, struct outgoing *outgoing);
 
-/* Take an empty one out of the pool, or make it; NULL when out of memory. */
+/* Take an empty one out of the pool; NULL if there is none. */
 static inline struct outgoing *outgoing_take(struct outgoing_pool *pool)
 {
     struct outgoing *outgoing = pool->free;
-    if (outgoing == NULL)
-        return outgoing_create();
-    pool->free = (struct outgoing *)(void *)outgoing->flush.next;
-    pool->pooled_bytes -= sizeof(*outgoing);
+    if (outgoing != NULL) {
+        pool->free = (struct outgoing *)(void *)outgoing->flush.next;
+        pool->pooled_bytes -= sizeof(*outgoing);
+    }
     return outgoing;
 }
 
@@ -100,15 +100,27 @@ void outgoing_append_to(struct outgoing_pool *pool, struct outgoing *outgoing, s
 /* As outgoing_append(), where there is more than one piece or no room at the tail. */
 int outgoing_append_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count, size_t total);
 
+/* True if `bytes` more fit behind the last ones. */
+static inline bool outgoing_has_room(const struct outgoing *outgoing, size_t bytes)
+{
+    return outgoing->tail != NULL && outgoing->tail->capacity - outgoing->tail->end >= bytes;
+}
+
+/* Add bytes for which there is room there. The copy comes last, so that as little as possible is kept over its call. */
+static inline void outgoing_put(struct outgoing *outgoing, const void *bytes, size_t len)
+{
+    char *to = outgoing->tail->bytes + outgoing->tail->end;
+    outgoing->tail->end += len;
+    memcpy(to, bytes, len);
+}
+
 /* Add `total` bytes, the sum of the pieces. 0; -ENOMEM and nothing was added. */
 static inline int outgoing_append(struct outgoing_pool *pool, struct outgoing *outgoing, const struct iovec *iov, size_t count,
                                   size_t total)
 {
-    struct chunk *tail = outgoing->tail;
-    if (count != 1 || tail == NULL || tail->capacity - tail->end < total)
+    if (count != 1 || !outgoing_has_room(outgoing, total))
         return outgoing_append_slowly(pool, outgoing, iov, count, total);
-    memcpy(tail->bytes + tail->end, iov->iov_base, total);
-    tail->end += total;
+    outgoing_put(outgoing, iov->iov_base, total);
     return 0;
 }
 

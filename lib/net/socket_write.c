@@ -167,17 +167,30 @@ static void flush_queue(struct socket_transport *socket)
     loop_at_turn_end(socket->transport.loop, &outgoing->flush);
 }
 
-static inline struct outgoing *outgoing_need(struct socket_transport *socket)
+/* What this connection writes with; it may have to be borrowed from the pool first, and is NULL if that has none. */
+static inline struct outgoing *outgoing_borrow(struct socket_transport *socket)
 {
     struct outgoing *outgoing = socket->outgoing;
-    if (outgoing == NULL) {
-        outgoing = outgoing_take(&socket_net(socket)->pool);
-        if (outgoing == NULL)
-            return NULL;
+    if (outgoing != NULL)
+        return outgoing;
+    outgoing = outgoing_take(&socket_net(socket)->pool);
+    if (outgoing != NULL) {
         outgoing->socket = socket;
         socket->outgoing = outgoing;
     }
     return outgoing;
+}
+
+/* The same; then one is made. NULL when out of memory. */
+static struct outgoing *outgoing_need(struct socket_transport *socket)
+{
+    struct outgoing *outgoing = outgoing_borrow(socket);
+    if (outgoing != NULL)
+        return outgoing;
+    outgoing = outgoing_create();
+    if (outgoing != NULL)
+        outgoing->socket = socket;
+    return socket->outgoing = outgoing;
 }
 
 /* What waits, and the caller's pieces behind it, in one call as far as they go: the bytes that the kernel has taken; -errno. */
@@ -244,21 +257,18 @@ static int limits_check(const struct socket_transport *socket, struct limits *li
     return 0;
 }
 
-int socket_write(struct weft_transport *transport, const struct iovec *iov, size_t count)
+/* As socket_write(), for `total` bytes, of which there are some. Apart, so that most writes save no registers for it. */
+__attribute__((noinline)) static int write_pieces(struct socket_transport *socket, const struct iovec *iov, size_t count, size_t total)
 {
-    struct socket_transport *socket = weft_container_of(transport, struct socket_transport, transport);
     struct limits *limits = socket_limits(socket);
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        total += iov[i].iov_len;
-    int status = total == 0 || limits == NULL ? 0 : limits_check(socket, limits, total);
-    if (status < 0 || total == 0)
+    int status = limits == NULL ? 0 : limits_check(socket, limits, total);
+    if (status < 0)
         return status;
     const struct outgoing *outgoing = outgoing_need(socket);
     if (outgoing == NULL)
         return -ENOMEM;
-    size_t waiting = transport->write_bytes + total;
-    bool is_much = waiting >= OUTGOING_AT_ONCE_BYTES || waiting > transport->write_high;
+    size_t waiting = socket->transport.write_bytes + total;
+    bool is_much = waiting >= OUTGOING_AT_ONCE_BYTES || waiting > socket->transport.write_high;
     if (is_much && !outgoing->is_sending)
         status = write_through(socket, iov, count, total);
     else
@@ -266,6 +276,37 @@ int socket_write(struct weft_transport *transport, const struct iovec *iov, size
     if (status == -ENOMEM)
         socket_write_release(socket);
     return status;
+}
+
+/*
+ * What most writes are: one piece that fits behind what waits and crosses no limit, to be flushed later. False if it is not that, and nothing
+ * has been written.
+ */
+static inline bool write_behind(struct socket_transport *socket, const struct iovec *piece)
+{
+    struct weft_transport *transport = &socket->transport;
+    size_t len = piece->iov_len, waiting = transport->write_bytes + len;
+    if (socket->extra != NULL || len == 0 || waiting >= OUTGOING_AT_ONCE_BYTES || waiting > transport->write_high)
+        return false;
+    struct outgoing *outgoing = outgoing_borrow(socket);
+    if (outgoing == NULL || outgoing->is_sending || !outgoing_has_room(outgoing, len))
+        return false;
+    transport->write_bytes = waiting;
+    outgoing_put(outgoing, piece->iov_base, len);
+    if ((transport->flags & SOCKET_IN_CALL) == 0)
+        flush_queue(socket);
+    return true;
+}
+
+int socket_write(struct weft_transport *transport, const struct iovec *iov, size_t count)
+{
+    struct socket_transport *socket = weft_container_of(transport, struct socket_transport, transport);
+    size_t total = 0;
+    if (count == 1 && write_behind(socket, iov))
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        total += iov[i].iov_len;
+    return total == 0 ? 0 : write_pieces(socket, iov, count, total);
 }
 
 int socket_write_eof(struct weft_transport *transport)
