@@ -62,6 +62,12 @@ struct stream_visit {
     struct fiber_visit stay;
 };
 
+/* True if `loop` runs here and is open, as nearly always: then there is nowhere to go for a call, and no way back. thread: any */
+static inline bool stream_is_here(const struct weft_loop *loop)
+{
+    return worker_current() == &loop->worker && weft_atomic_load_relaxed(&loop->is_closing) == LOOP_OPEN;
+}
+
 /* As stream_enter() where `loop` does not run here. thread: any */
 int stream_enter_slowly(struct weft_loop *loop, struct stream_visit *visit);
 

@@ -16,7 +16,7 @@
 
 /* ---- waiting ---- */
 
-static int hold_begin(struct weft_stream *stream, struct stream_visit *visit)
+static inline int hold_begin(struct weft_stream *stream, struct stream_visit *visit)
 {
     int status = stream_enter(stream->loop, visit);
     if (status == 0)
@@ -24,7 +24,7 @@ static int hold_begin(struct weft_stream *stream, struct stream_visit *visit)
     return status;
 }
 
-static int hold_end(struct weft_stream *stream, struct stream_visit *visit, int status)
+static inline int hold_end(struct weft_stream *stream, struct stream_visit *visit, int status)
 {
     if (stream->refs > 2)
         stream->refs--; /* as most of the time: the connection and the caller are left */
@@ -87,7 +87,7 @@ static int wait_for_bytes(struct weft_stream *stream, char *buf, size_t len)
     return status < 0 ? give_back(stream, status, buf, waiter.count) : (int)waiter.count;
 }
 
-static int read_begin(struct weft_stream *stream, const void *buf, size_t len, struct stream_visit *visit)
+static inline int read_begin(struct weft_stream *stream, const void *buf, size_t len, struct stream_visit *visit)
 {
     if (stream == NULL || (buf == NULL && len > 0))
         return -EINVAL;
@@ -100,7 +100,7 @@ static int read_begin(struct weft_stream *stream, const void *buf, size_t len, s
     return 0;
 }
 
-static int read_end(struct weft_stream *stream, struct stream_visit *visit, int status)
+static inline int read_end(struct weft_stream *stream, struct stream_visit *visit, int status)
 {
     stream->is_busy = false;
     return hold_end(stream, visit, status);
@@ -247,11 +247,19 @@ static int write_begin(struct weft_stream *stream, struct stream_visit *visit)
     return stream->transport == NULL ? stream_leave(visit, -ENOTCONN) : 0;
 }
 
-int weft_stream_write(struct weft_stream *stream, const void *data, size_t len)
+/* Apart, as drain_visiting() is, so that a call which has nowhere to go needs no room for a way back. */
+__attribute__((noinline)) static int write_visiting(struct weft_stream *stream, const void *data, size_t len)
 {
     struct stream_visit visit;
     int status = write_begin(stream, &visit);
     return status < 0 ? status : stream_leave(&visit, weft_transport_write(stream->transport, data, len));
+}
+
+int weft_stream_write(struct weft_stream *stream, const void *data, size_t len)
+{
+    if (stream != NULL && stream_is_here(stream->loop) && stream->transport != NULL)
+        return weft_transport_write(stream->transport, data, len);
+    return write_visiting(stream, data, len);
 }
 
 int weft_stream_writev(struct weft_stream *stream, const struct iovec *iov, size_t count)
@@ -286,16 +294,17 @@ static int drain(struct weft_stream *stream)
     return stream->status < 0 ? stream->status : WEFT_ELOST;
 }
 
-int weft_stream_drain(struct weft_stream *stream)
+__attribute__((noinline)) static int drain_visiting(struct weft_stream *stream)
 {
     struct stream_visit visit;
-    int status = stream == NULL ? -EINVAL : stream_enter(stream->loop, &visit);
-    if (status < 0)
-        return status;
-    if (!stream->is_lost && !stream->is_writing_paused)
-        return stream_leave(&visit, 0); /* as most of the time */
-    stream->refs++;
-    return hold_end(stream, &visit, drain(stream));
+    int status = stream == NULL ? -EINVAL : hold_begin(stream, &visit);
+    return status < 0 ? status : hold_end(stream, &visit, drain(stream));
+}
+
+int weft_stream_drain(struct weft_stream *stream)
+{
+    bool is_drained = stream != NULL && stream_is_here(stream->loop) && !stream->is_lost && !stream->is_writing_paused;
+    return is_drained ? 0 : drain_visiting(stream); /* most of the time it is */
 }
 
 static int wait_closed(struct weft_stream *stream)
