@@ -138,17 +138,6 @@ int outgoing_append_slowly(struct outgoing_pool *pool, struct outgoing *outgoing
     return 0;
 }
 
-size_t outgoing_gather(const struct outgoing *outgoing, struct iovec *pieces, size_t count_max)
-{
-    size_t count = 0;
-    for (struct chunk *chunk = outgoing->head; chunk != NULL && count < count_max; chunk = chunk->next) {
-        pieces[count].iov_base = chunk->bytes + chunk->start;
-        pieces[count].iov_len = chunk->end - chunk->start;
-        count++;
-    }
-    return count;
-}
-
 /* The first chunk is done with. A small one that is the last stays, to be filled again. */
 static void chunk_leave(struct outgoing_pool *pool, struct outgoing *outgoing)
 {

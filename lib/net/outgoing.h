@@ -41,9 +41,9 @@ struct outgoing {
     struct weft_work flush;
     struct socket_transport *socket;
     struct chunk *head, *tail;
-    bool is_sending;      /* `operation` is pending */
-    bool is_flush_queued; /* `flush` is in the loop's list for the end of the iteration */
-    struct iovec pieces[OUTGOING_PIECES_MAX];
+    bool is_sending;                          /* `operation` is pending */
+    bool is_flush_queued;                     /* `flush` is in the loop's list for the end of the iteration */
+    struct iovec pieces[OUTGOING_PIECES_MAX]; /* what is sent, for as long as that takes */
 };
 
 /* True if no byte waits. */
@@ -125,7 +125,13 @@ static inline int outgoing_append(struct outgoing_pool *pool, struct outgoing *o
 }
 
 /* Point `pieces`, `count_max` of them, at the first bytes; how many there are. */
-size_t outgoing_gather(const struct outgoing *outgoing, struct iovec *pieces, size_t count_max);
+static inline size_t outgoing_gather(const struct outgoing *outgoing, struct iovec *pieces, size_t count_max)
+{
+    size_t count = 0;
+    for (struct chunk *chunk = outgoing->head; chunk != NULL && count < count_max; chunk = chunk->next)
+        pieces[count++] = (struct iovec){chunk->bytes + chunk->start, chunk->end - chunk->start};
+    return count;
+}
 
 /* As outgoing_consume(), where it is more or less than a small chunk that is the only one. */
 void outgoing_consume_slowly(struct outgoing_pool *pool, struct outgoing *outgoing, size_t count);

@@ -58,53 +58,49 @@ static void drained(struct socket_transport *socket)
         socket_drained(socket);
 }
 
-/* Send the first pieces by an operation, which waits: what came of it. */
-static int send_wait(struct socket_transport *socket)
+/* Send the first pieces, `count` of them, by an operation, which waits: what came of it. */
+static int send_wait(struct socket_transport *socket, struct outgoing *outgoing, size_t count)
 {
-    struct outgoing *outgoing = socket->outgoing;
-    const struct chunk *chunk = outgoing->head;
-    if (chunk->next == NULL)
-        weft_operation_send(&outgoing->operation, &socket->file, chunk->bytes + chunk->start, chunk->end - chunk->start, sent);
+    const struct iovec *pieces = outgoing->pieces;
+    if (count == 1)
+        weft_operation_send(&outgoing->operation, &socket->file, pieces->iov_base, pieces->iov_len, sent);
     else
-        weft_operation_sendv(&outgoing->operation, &socket->file, outgoing->pieces,
-                             outgoing_gather(outgoing, outgoing->pieces, OUTGOING_PIECES_MAX), sent);
+        weft_operation_sendv(&outgoing->operation, &socket->file, pieces, count, sent);
     return loop_submit(socket->transport.loop, &outgoing->operation);
 }
 
 /* Try to send the first pieces: what came of it. */
-static inline int send_begin(struct socket_transport *socket)
+static inline int send_begin(struct socket_transport *socket, struct outgoing *outgoing)
 {
-    const struct outgoing *outgoing = socket->outgoing;
-    struct iovec pieces[OUTGOING_PIECES_MAX];
-    size_t count = 1;
-    if (outgoing->head->next != NULL)
-        count = outgoing_gather(outgoing, pieces, OUTGOING_PIECES_MAX);
-    else
-        pieces[0] = (struct iovec){outgoing->head->bytes + outgoing->head->start, outgoing->head->end - outgoing->head->start};
-    int result = loop_send(socket->transport.loop, &socket->file, pieces, count);
-    return result == -EAGAIN ? send_wait(socket) : result;
+    size_t count = outgoing_gather(outgoing, outgoing->pieces, OUTGOING_PIECES_MAX);
+    int result = loop_send(socket->transport.loop, &socket->file, outgoing->pieces, count);
+    return result == -EAGAIN ? send_wait(socket, outgoing, count) : result;
 }
 
 /* `count` bytes are gone; the water marks look only when the flush is over. */
-static inline void consume(struct socket_transport *socket, size_t count)
+static inline void consume(struct socket_transport *socket, struct outgoing *outgoing, size_t count)
 {
     struct net *net = socket_net(socket);
-    outgoing_consume(&net->pool, socket->outgoing, count);
+    outgoing_consume(&net->pool, outgoing, count);
     socket->transport.write_bytes -= count;
     net->counters.bytes_written += count;
     socket_moved(socket, true);
 }
 
-static inline void send_all(struct socket_transport *socket)
+/* Send until nothing waits, or it has to, or the connection has failed and nothing waits either. */
+static inline void send_all(struct socket_transport *socket, struct outgoing *outgoing)
 {
-    while (!outgoing_is_empty(socket->outgoing) && !socket->outgoing->is_sending) {
-        int result = send_begin(socket);
+    while (!outgoing_is_empty(outgoing)) {
+        int result = send_begin(socket, outgoing);
+        if (result >= 0) {
+            consume(socket, outgoing, (size_t)result);
+            continue;
+        }
         if (result == -EINPROGRESS)
-            socket->outgoing->is_sending = true;
-        else if (result < 0)
-            socket_abort(&socket->transport, result); /* drops what waits, so this ends */
+            outgoing->is_sending = true;
         else
-            consume(socket, (size_t)result);
+            socket_abort(&socket->transport, result);
+        return;
     }
 }
 
@@ -113,13 +109,12 @@ int socket_flush(struct socket_transport *socket)
     struct outgoing *outgoing = socket->outgoing;
     if (outgoing == NULL || outgoing->is_sending)
         return 0;
-    send_all(socket);
+    send_all(socket, outgoing);
     bool is_over = (socket->transport.flags & (WEFT_TRANSPORT_EOF_WRITTEN | WEFT_TRANSPORT_CLOSING)) != 0;
     if (is_over && outgoing_is_empty(outgoing) && !outgoing->is_sending)
         drained(socket);
-    int status = (socket->transport.flags & WEFT_TRANSPORT_LOST) == 0 ? socket_measure(socket) : 0;
     socket_write_release(socket);
-    return status;
+    return (socket->transport.flags & WEFT_TRANSPORT_LOST) == 0 ? socket_measure(socket) : 0;
 }
 
 static int sent(struct weft_operation *operation, int result, unsigned flags)
@@ -136,7 +131,7 @@ static int sent(struct weft_operation *operation, int result, unsigned flags)
         socket_abort(&socket->transport, result);
         socket_write_release(socket);
     } else {
-        consume(socket, (size_t)result);
+        consume(socket, outgoing, (size_t)result);
         socket_call_begin(socket);
         status = socket_flush(socket);
         status = socket_call_end(socket, status);
@@ -224,7 +219,7 @@ static int write_through(struct socket_transport *socket, const struct iovec *io
     size_t sent = (size_t)result, waited = socket->transport.write_bytes;
     size_t first = sent < waited ? sent : waited;
     if (sent > 0)
-        consume(socket, first);
+        consume(socket, socket->outgoing, first);
     sent -= first;
     net->counters.bytes_written += sent;
     outgoing_append_to(&net->pool, socket->outgoing, room, iov, count, sent);
