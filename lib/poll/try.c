@@ -89,7 +89,7 @@ static int connect_end(const struct weft_operation *operation)
     return -error;
 }
 
-static int try_recv(const struct weft_operation *operation, struct readiness_window window)
+static inline int try_recv(const struct weft_operation *operation, struct readiness_window window)
 {
     const struct weft_file *file = operation->file;
     ssize_t count;
@@ -149,10 +149,16 @@ static int try_sendv(const struct weft_file *file, const struct iovec *iov, size
     return try_sendmsg(file->fd, &message);
 }
 
-static int try_send(const struct weft_file *file, void *buf, size_t len)
+/* Apart, since a piece in the frame would cost what goes to sockets its guard. */
+__attribute__((noinline)) static int pipe_write_piece(int fd, void *buf, size_t len)
+{
+    return pipe_write(fd, &(struct iovec){buf, len}, 1);
+}
+
+static inline int try_send(const struct weft_file *file, void *buf, size_t len)
 {
     if (file->kind == WEFT_FILE_PIPE)
-        return pipe_write(file->fd, &(struct iovec){buf, len_clamp(len)}, 1);
+        return pipe_write_piece(file->fd, buf, len_clamp(len));
     ssize_t count;
     do {
         count = direct_send(file->fd, buf, len_clamp(len), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -177,18 +183,14 @@ static int try_poll(const struct weft_operation *operation)
     return (int)mask | ((events & (POLLHUP | POLLERR | POLLRDHUP)) != 0 ? WEFT_FILE_HANGUP : 0);
 }
 
-int try_operation(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first)
+/* As try_operation(), of all but a recv. */
+__attribute__((noinline)) static int try_other(struct weft_operation *operation, bool is_first)
 {
-    (void)readiness;
-    if (operation->kind == WEFT_OP_RECV)
-        return try_recv(operation, window); /* which most are */
     switch ((enum weft_operation_kind)operation->kind) {
     case WEFT_OP_ACCEPT:
         return try_accept(operation);
     case WEFT_OP_CONNECT:
         return is_first ? connect_begin(operation) : connect_end(operation);
-    case WEFT_OP_RECV:
-        return try_recv(operation, window);
     case WEFT_OP_SEND:
         return try_send(operation->file, operation->args.bytes.buf, operation->args.bytes.len);
     case WEFT_OP_SENDV:
@@ -201,8 +203,15 @@ int try_operation(struct readiness *readiness, struct weft_operation *operation,
         return try_poll(operation);
     case WEFT_OP_SHUTDOWN:
         return shutdown(operation->file->fd, SHUT_WR) < 0 ? -errno : 0;
+    case WEFT_OP_RECV:
     case WEFT_OP_CLOSE:
         break; /* Not an attempt: see file_close() in lib/poll/readiness.c. */
     }
     return -EINVAL;
+}
+
+int try_operation(struct readiness *readiness, struct weft_operation *operation, struct readiness_window window, bool is_first)
+{
+    (void)readiness;
+    return operation->kind == WEFT_OP_RECV ? try_recv(operation, window) : try_other(operation, is_first); /* recvs are what most are */
 }
