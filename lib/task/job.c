@@ -28,7 +28,6 @@ enum {
     SHORT_NS = 5000,  /* so long it is not worth waking another loop for it */
     OFTEN_NS = 10000, /* looks at the clock that come faster than this, so many together, are too many */
     OFTEN_LOOKS = 16,
-    SELDOM_NS = 250000, /* and those that take longer are too few */
     COUNTED_FORKS = 64, /* where each fork comes to the slow path: how many to a look at the clock */
     THIEF_LOOKS = 1000, /* for a thief that has a job, but not said yet who runs it */
     DONE_LOOKS = 32,    /* for a stolen job that may be done in a moment */
@@ -105,16 +104,17 @@ static void jobs_set_bounds(struct fiber_jobs *jobs)
     job_stack_bound(&jobs->stack, depth > jobs->reach ? depth - jobs->reach : 0, depth + jobs->reach);
 }
 
-static void jobs_tune(struct fiber_jobs *jobs, uint64_t now, bool is_look)
+/* By how long so many looks took, and not by one of them: between two branches of a tree, one may be long in coming. */
+static void jobs_tune(struct fiber_jobs *jobs, uint64_t now, bool is_own)
 {
-    uint32_t reach = jobs->reach;
-    if (now - jobs->looked_ticks > clock_ticks_in(SELDOM_NS) && reach > 0)
-        reach--;
-    else if (!is_look || ++jobs->look_count < OFTEN_LOOKS)
+    bool is_starved = !is_own && now - jobs->looked_ticks > clock_ticks_in(LONG_NS); /* somebody had to ask */
+    if (!is_starved && (!is_own || ++jobs->look_count < OFTEN_LOOKS))
         return;
-    else if (now - jobs->tuned_ticks < OFTEN_LOOKS * clock_ticks_in(OFTEN_NS))
-        reach++;
-    jobs->reach = reach;
+    uint64_t passed = now - jobs->tuned_ticks;
+    if (!is_starved && passed < OFTEN_LOOKS * clock_ticks_in(OFTEN_NS))
+        jobs->reach++;
+    else if (jobs->reach > 0 && (is_starved || passed > OFTEN_LOOKS * clock_ticks_in(LONG_NS)))
+        jobs->reach--;
     jobs->tuned_ticks = now;
     jobs->look_count = 0;
 }
@@ -169,6 +169,8 @@ void jobs_show(struct fiber_jobs *jobs)
         return;
     if (jobs != NULL) {
         jobs->shown_ticks = clock_ticks();
+        jobs->tuned_ticks += jobs->shown_ticks - jobs->looked_ticks; /* it did not run meanwhile */
+        jobs->looked_ticks = jobs->shown_ticks;
         jobs->is_counted = worker->is_virtual || !worker_is_watched(worker);
         job_stack_ask(&jobs->stack); /* who is hungry has not seen it so far */
     }
