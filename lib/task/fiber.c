@@ -88,12 +88,10 @@ static void room_fini(struct weft_loop *loop, struct loop_room_state *state)
     room_unref(room, ROOM_CLAIMED - room->refs_here);
 }
 
-static struct fiber_room *fiber_room(struct weft_loop *loop)
+/* The first time that it is wanted. Apart, so that a send saves no registers for it. */
+__attribute__((noinline)) static struct fiber_room *room_make(struct weft_loop *loop)
 {
-    struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
-    if (room != NULL)
-        return room;
-    room = weft_calloc(1, sizeof(*room));
+    struct fiber_room *room = weft_calloc(1, sizeof(*room));
     if (room == NULL)
         return NULL;
     room->state = (struct loop_room_state){.fini = room_fini};
@@ -102,6 +100,12 @@ static struct fiber_room *fiber_room(struct weft_loop *loop)
     stack_pool_init(&room->pool, NULL);
     loop_room_set(loop, LOOP_ROOM_FIBER, &room->state);
     return room;
+}
+
+static inline struct fiber_room *fiber_room(struct weft_loop *loop)
+{
+    struct fiber_room *room = (struct fiber_room *)loop_room(loop, LOOP_ROOM_FIBER);
+    return room != NULL ? room : room_make(loop);
 }
 
 int fiber_open(struct weft_loop *loop)

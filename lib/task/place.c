@@ -29,7 +29,8 @@ void task_hold(struct weft_task *base, struct weft_loop *loop)
     if (!is_coro_task(base))
         return;
     struct coro_task *task = coro_task(base);
-    (void)task_room(loop); /* its closing may have to await the task; without memory it will not */
+    if (loop_room(loop, LOOP_ROOM_TASK) == NULL)
+        (void)task_room(loop); /* its closing may have to await the task; without memory it will not */
     task->hold_count++;
     task->waiter.loop = loop;
     task->waiter.is_stealable = false;
