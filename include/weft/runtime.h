@@ -71,7 +71,11 @@ struct weft_runtime_options {
     const struct weft_loop_kind *kind;            /* NULL: the driver's own: epoll, sim */
     const struct weft_loop_options *loop_options; /* of each loop; NULL: the defaults. Without a host in it the sim driver brings a world */
     uint64_t seed;                                /* of the sim driver */
-    int64_t spin_max_ns;           /* how long a loop looks before it sleeps; 0: 50 µs if each loop has a processor; below 0: never */
+    /*
+     * How long a loop looks before it sleeps, at most: less while nothing comes in that time. 0: 50 µs if each loop has a processor, and
+     * less while nothing but I/O comes, so that one which only serves clients sleeps at once; below 0: never.
+     */
+    int64_t spin_max_ns;
     uint32_t executor_threads_max; /* as in weft_executor_options */
     uint32_t executor_queue_max;
     /* How long the steps of weft_runtime_shutdown() may take. */

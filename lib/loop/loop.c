@@ -379,8 +379,9 @@ uint64_t weft_loop_time(const struct weft_loop *loop)
     return loop->has_poller ? loop->poller_ops->now(loop->poller) : loop->polled_ns;
 }
 
-void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns)
+void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns, bool spins_for_io)
 {
+    loop->spins_for_io = spins_for_io;
     loop->spin_max_ns = spin_max_ns;
     loop->spin_ns = spin_max_ns;
 }

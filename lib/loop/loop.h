@@ -89,6 +89,7 @@ struct weft_loop {
     struct weft_work due_work;
     bool is_due_queued;
     bool is_stopping;
+    bool spins_for_io;              /* I/O is what a spin is for, too */
     uint32_t settled_posts;         /* user posts that have run and are still reserved in the inbox */
     struct weft_work_list turn_end; /* run once, before the next poll */
     struct loop_execution execution;
@@ -410,10 +411,11 @@ uint64_t loop_next_timer_ns(struct weft_loop *loop);
 void loop_leave(struct weft_loop *loop);
 
 /*
- * Let the loop spin on its poller for up to `spin_max_ns` before it sleeps (0: never). It adapts below that.
+ * Let the loop look for up to `spin_max_ns` before it sleeps (0: never). It adapts below that, by what other loops and threads send and what it
+ * steals, and if `spins_for_io` by I/O as well.
  *
  * thread:  before start
  */
-void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns);
+void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns, bool spins_for_io);
 
 #endif

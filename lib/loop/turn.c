@@ -100,6 +100,25 @@ static int spin_once(struct weft_loop *loop)
 }
 
 /*
+ * True if it pays to be awake for what has come: another loop or thread has sent it, or this one has stolen it. `io_count` events alone do not,
+ * unless the loop spins for them: the kernel wakes for them whoever sleeps, and meanwhile the processor is the clients'.
+ */
+static bool is_worth_spinning(const struct weft_loop *loop, int io_count)
+{
+    return !inbox_is_empty(&loop->worker.inbox) || worker_has_stealable(&loop->worker) || (io_count > 0 && loop->spins_for_io);
+}
+
+/* Let the next spin be longer; after a miss slowly shorter, and in the end none, so that a server which only its clients call never looks. */
+static void spin_adapt(struct weft_loop *loop, bool is_hit)
+{
+    uint64_t longer_ns = loop->spin_ns == 0 ? SPIN_LOOK_NS : loop->spin_ns * 2, shorter_ns = loop->spin_ns - loop->spin_ns / 16;
+    if (is_hit)
+        loop->spin_ns = longer_ns < loop->spin_max_ns ? longer_ns : loop->spin_max_ns;
+    else
+        loop->spin_ns = shorter_ns < SPIN_LOOK_NS ? 0 : shorter_ns;
+}
+
+/*
  * Look without sleeping until something comes or the spin is over, as spin_once(); it grows on a hit and shrinks slowly on a miss. The first
  * looks are for what is the loop's own: two loops that answer each other at once do not write what a whole crew reads.
  */
@@ -108,21 +127,19 @@ static int spin(struct weft_loop *loop, uint64_t limit_ns)
     uint64_t spin_ns = loop->spin_ns < limit_ns ? loop->spin_ns : limit_ns;
     uint64_t start_ns = loop->polled_ns, end_ns = loop->worker.is_virtual ? weft_loop_time(loop) + spin_ns : UINT64_MAX;
     uint32_t looks = 0;
+    int found;
     do {
         if (looks++ == SPIN_LOOKS_ALONE)
             (void)crew_search_begin(&loop->worker); /* who may not search spins on what is its own */
-        int found = spin_once(loop);
-        if (found != 0) {
-            crew_search_end(&loop->worker);
-            worker_count(&loop->counters.spins, found > 0);
-            loop->spin_ns = loop->spin_ns * 2 < loop->spin_max_ns ? loop->spin_ns * 2 : loop->spin_max_ns;
-            return found;
-        }
+        found = spin_once(loop);
         if (end_ns == UINT64_MAX && loop->polled_ns != start_ns)
             end_ns = loop->polled_ns + spin_ns; /* the first time that it is known what time it is */
-    } while (spin_ns > SPIN_LOOK_NS && loop->polled_ns < end_ns);
-    loop->spin_ns -= loop->spin_ns / 16;
-    return 0;
+    } while (found == 0 && spin_ns > SPIN_LOOK_NS && loop->polled_ns < end_ns);
+    if (found != 0)
+        crew_search_end(&loop->worker);
+    worker_count(&loop->counters.spins, found > 0);
+    spin_adapt(loop, is_worth_spinning(loop, found));
+    return found;
 }
 
 static uint64_t time_to_first_timer(struct weft_loop *loop)
@@ -146,11 +163,16 @@ static void wake_up(struct weft_loop *loop)
     crew_search_end(worker);
 }
 
+/* What ends the sleep so soon that the longest spin would have met it is a hit that was missed: so a spin that has shrunk comes back. */
 static int sleep_in_poller(struct weft_loop *loop, uint64_t timer_ns)
 {
     worker_count(&loop->counters.parks, 1);
+    bool may_grow = loop->spin_ns < loop->spin_max_ns;
+    uint64_t start_ns = may_grow ? weft_loop_time(loop) : 0;
     int count = poll_now(loop, timer_ns > (uint64_t)WAIT_MAX_NS ? (timer_ns == UINT64_MAX ? -1 : WAIT_MAX_NS) : (int64_t)timer_ns);
     wake_up(loop);
+    if (may_grow && loop->polled_ns - start_ns < loop->spin_max_ns && is_worth_spinning(loop, count))
+        spin_adapt(loop, true);
     return count;
 }
 

@@ -65,7 +65,7 @@ static int open_loop(struct weft_runtime *runtime, uint32_t index, const struct 
     each->loop->index = index;
     crew_join(runtime->crew, &each->loop->worker, random_next(&runtime->random));
     loop_room_set(each->loop, LOOP_ROOM_RUNTIME, &each->room);
-    loop_set_spin(each->loop, runtime->spin_max_ns);
+    loop_set_spin(each->loop, runtime->spin_max_ns, runtime->options.spin_max_ns > 0);
     /* Also for a loop whose tasks and fibers all come from elsewhere: its close abandons them, and none shall find no memory here. */
     status = task_room(each->loop) == NULL ? -ENOMEM : fiber_open(each->loop);
     return status < 0 ? status : weft_loop_set_default_executor(each->loop, runtime->executor);

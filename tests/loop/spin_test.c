@@ -5,6 +5,8 @@
 
 enum { SPIN_MAX_NS = 40000, TURNS = 610 };
 
+#define SPIN_LONG_NS UINT64_C(60000000000) /* whatever happens meanwhile */
+
 static int run_count;
 
 static int count_run(struct weft_work *work)
@@ -14,15 +16,16 @@ static int count_run(struct weft_work *work)
     return 0;
 }
 
-static struct weft_work posted_work = {NULL, count_run};
+static struct weft_work posted_work = {NULL, count_run}, io_work = {NULL, count_run};
 static bool is_posted;
 
-/* As if another thread answered within the spin, every time: the loop has found its inbox empty and asks for the time. */
+/* As if another thread answered in time, every time: the loop has found its inbox empty and asks for the time, in a spin or to sleep. */
 static void post_in_time(struct weft_loop *loop)
 {
     if (!inbox_is_empty(&loop->worker.inbox))
         return;
-    (void)inbox_push(&loop->worker.inbox, &posted_work, &posted_work);
+    if (inbox_push(&loop->worker.inbox, &posted_work, &posted_work) == INBOX_PUSHED_WAKE)
+        worker_wake(&loop->worker);
     is_posted = true;
 }
 
@@ -35,7 +38,7 @@ static int do_nothing(void *arg)
 Test(spin, on_answers_that_always_come_in_time_still_polls, .timeout = 10)
 {
     struct weft_loop *loop = spy_loop();
-    loop_set_spin(loop, SPIN_MAX_NS);
+    loop_set_spin(loop, SPIN_MAX_NS, false);
     CHECK_EQ(loop_enter(loop), 0);
     CHECK_EQ(loop_turn(loop, false), 0);
     spy.wait_count = 0;
@@ -56,7 +59,7 @@ Test(spin, grows_on_a_hit_to_its_maximum_and_shrinks_on_a_miss, .timeout = 10, .
 {
     struct weft_loop *loop = spy_loop();
     struct weft_loop_counters counters;
-    loop_set_spin(loop, SPIN_MAX_NS);
+    loop_set_spin(loop, SPIN_MAX_NS, false);
     CHECK_EQ(loop_enter(loop), 0);
     CHECK_EQ(weft_loop_call_later(loop, 1, (weft_callback_fn *)NULL, NULL, NULL), -EINVAL);
     struct weft_timer timer;
@@ -88,7 +91,7 @@ Test(spin, that_finds_nothing_ends_in_a_sleep, .timeout = 10, .disabled = TEST_E
 {
     struct weft_loop *loop = spy_loop();
     struct weft_loop_counters counters;
-    loop_set_spin(loop, SPIN_MAX_NS);
+    loop_set_spin(loop, SPIN_MAX_NS, false);
     CHECK_EQ(weft_loop_call_later(loop, 5000000, do_nothing, NULL, NULL), 0);
     CHECK_EQ(loop_enter(loop), 0);
     CHECK_EQ(loop_turn(loop, true), 0);
@@ -99,4 +102,76 @@ Test(spin, that_finds_nothing_ends_in_a_sleep, .timeout = 10, .disabled = TEST_E
     CHECK(spy.timeout_ns > 0);
     CHECK_EQ(loop->spin_ns, SPIN_MAX_NS - SPIN_MAX_NS / 16);
     spy_drop(loop);
+}
+
+/* ---- what a spin is for ---- */
+
+static struct weft_loop *enter_spinning(uint64_t spin_max_ns, bool spins_for_io)
+{
+    struct weft_loop *loop = spy_loop();
+    loop_set_spin(loop, spin_max_ns, spins_for_io);
+    CHECK_EQ(loop_enter(loop), 0);
+    CHECK_EQ(loop_turn(loop, false), 0);
+    return loop;
+}
+
+static void leave_and_drop(struct weft_loop *loop)
+{
+    spy.on_now = NULL;
+    spy.io = NULL;
+    CHECK_EQ(loop_turn(loop, false), 0); /* what was posted last */
+    loop_leave(loop);
+    spy_drop(loop);
+}
+
+/* A turn that finds nothing to do: what its spin is in the end, if it was `spin_ns`. */
+static uint64_t spin_after_turn(struct weft_loop *loop, uint64_t spin_ns)
+{
+    loop->spin_ns = spin_ns;
+    CHECK_EQ(loop_turn(loop, true), 0);
+    return loop->spin_ns;
+}
+
+Test(spin, shrinks_to_none_where_io_alone_ends_it, .timeout = 10)
+{
+    struct weft_loop *loop = enter_spinning(SPIN_MAX_NS, false);
+    spy.io = &io_work;
+    CHECK_EQ(spin_after_turn(loop, SPIN_MAX_NS), SPIN_MAX_NS - SPIN_MAX_NS / 16);
+    for (int i = 0; i < TURNS; i++)
+        CHECK_EQ(loop_turn(loop, true), 0);
+    CHECK_EQ(loop->spin_ns, 0);
+    leave_and_drop(loop);
+}
+
+Test(spin, that_has_shrunk_to_none_leaves_one_wait_that_sleeps, .timeout = 10)
+{
+    struct weft_loop *loop = enter_spinning(SPIN_MAX_NS, false);
+    spy.io = &io_work;
+    spy.wait_count = 0;
+    for (int i = 0; i < TURNS; i++)
+        CHECK_EQ(spin_after_turn(loop, 0), 0);
+    CHECK_EQ(spy.wait_count, TURNS);
+    CHECK_EQ(spy.timeout_ns, -1);
+    CHECK_EQ(run_count, TURNS);
+    leave_and_drop(loop);
+}
+
+Test(spin, for_io_grows_by_io_that_ends_it_or_a_sleep, .timeout = 10)
+{
+    struct weft_loop *loop = enter_spinning(SPIN_LONG_NS, true);
+    spy.io = &io_work;
+    CHECK_EQ(spin_after_turn(loop, SPIN_LONG_NS / 4), SPIN_LONG_NS / 2);
+    CHECK(spin_after_turn(loop, 0) > 0);
+    leave_and_drop(loop);
+}
+
+Test(spin, comes_back_when_a_post_ends_a_sleep_within_the_longest, .timeout = 10)
+{
+    struct weft_loop *loop = enter_spinning(SPIN_LONG_NS, false);
+    spy.on_now = post_in_time;
+    CHECK(spin_after_turn(loop, 0) > 0);
+    loop->spin_max_ns = 1; /* shorter than any sleep */
+    CHECK_EQ(spin_after_turn(loop, 0), 0);
+    CHECK_EQ(run_count, 2);
+    leave_and_drop(loop);
 }

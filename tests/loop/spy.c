@@ -12,7 +12,12 @@ static int spy_wait(struct weft_poller *poller, int64_t timeout_ns, struct weft_
 {
     spy.wait_count++;
     spy.timeout_ns = timeout_ns;
-    return spy.wait_status < 0 ? spy.wait_status : weft_poller_epoll_ops()->wait(poller, timeout_ns, ready_out);
+    if (spy.wait_status < 0)
+        return spy.wait_status;
+    if (spy.io == NULL)
+        return weft_poller_epoll_ops()->wait(poller, timeout_ns, ready_out);
+    weft_work_list_push(ready_out, spy.io);
+    return 1;
 }
 
 static uint64_t spy_now(struct weft_poller *poller)
@@ -63,6 +68,7 @@ struct weft_loop *spy_sim_loop(void)
 void spy_drop(struct weft_loop *loop)
 {
     spy.on_now = NULL;
+    spy.io = NULL;
     spy.wait_status = 0;
     CHECK_EQ(weft_loop_close(loop), 0);
     weft_loop_unref(loop);

@@ -21,6 +21,7 @@ struct spy {
     uint64_t wait_count;
     int64_t timeout_ns;                     /* of the last wait */
     int wait_status;                        /* below 0: what waits return, without looking */
+    struct weft_work *io;                   /* what each wait brings, as if it were I/O, without looking, unless NULL */
     void (*on_now)(struct weft_loop *loop); /* called whenever the clock is read, unless NULL */
     struct weft_loop *loop;                 /* the last one that was made */
 };

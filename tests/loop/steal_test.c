@@ -8,6 +8,8 @@
 #include "tests/loop/spy.h"
 #include "weft/timer.h"
 
+#define SPIN_MAX_NS UINT64_C(60000000000) /* whatever happens meanwhile */
+
 enum { FOR_EVER = 1 << 30, BUDGET_WORKS = 61, FLOOD = 8, ROUNDS = 200 };
 
 struct item {
@@ -291,12 +293,32 @@ Test(steal, a_poller_that_fails_in_a_search_leaves_nobody_searching, .timeout = 
     push_from(loops[1], &late);
     CHECK(crew_search_begin(&loops[0]->worker));
     spy.wait_status = -EIO;
-    loop_set_spin(loops[0], 1000);
+    loop_set_spin(loops[0], 1000, false);
     (void)turn_to_sleep(loops[0]);
     CHECK_EQ(crew->idle, 0);
     spy.wait_status = 0;
     while (late.run_count == 0)
         CHECK_EQ(spy_turns(loops[1], 1), 0);
+    drop();
+}
+
+/* As if the other loop got it while this one spins, and has asked its poller. */
+static void give_late(struct weft_loop *unused)
+{
+    (void)unused;
+    spy.on_now = NULL;
+    CHECK(ring_push(&loops[1]->worker.ring, &late.work));
+}
+
+Test(steal, a_spin_that_steals_grows, .timeout = 5)
+{
+    setup();
+    loop_set_spin(loops[0], SPIN_MAX_NS, false);
+    loops[0]->spin_ns = SPIN_MAX_NS / 4;
+    spy.on_now = give_late;
+    CHECK_EQ(turn_to_sleep(loops[0]), 0);
+    CHECK_EQ(late.run_count, 1);
+    CHECK_EQ(loops[0]->spin_ns, SPIN_MAX_NS / 2);
     drop();
 }
 

@@ -106,9 +106,9 @@ uint64_t weft_loop_time(const struct weft_loop *loop)
     return loop->polled_ns;
 }
 
-void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns)
+void loop_set_spin(struct weft_loop *loop, uint64_t spin_max_ns, bool spins_for_io)
 {
-    (void)loop, (void)spin_max_ns;
+    (void)loop, (void)spin_max_ns, (void)spins_for_io;
 }
 
 bool worker_is_closed(const struct worker *worker)
