@@ -46,12 +46,13 @@ struct stack_slab {
 
 struct stack_shape {
     size_t bytes;
-    size_t slab_count; /* stacks of a slab: about 32 MiB together */
+    size_t slab_count; /* stacks of a slab: 14 to 32 MiB together */
     size_t hot_bytes;  /* below the top: kept when a stack is refreshed */
 };
 
+/* The records of the small ones, and their head, are 14 KiB: jemalloc's largest small class. A page more is rounded up by a quarter. */
 static const struct stack_shape stack_shapes[STACK_CLASS_COUNT] = {
-    [STACK_SMALL] = {(size_t)64 << 10, 256, (size_t)16 << 10},
+    [STACK_SMALL] = {(size_t)64 << 10, 223, (size_t)16 << 10},
     [STACK_MEDIUM] = {(size_t)1 << 20, 32, (size_t)64 << 10},
     [STACK_LARGE] = {(size_t)8 << 20, 4, (size_t)64 << 10},
 };
