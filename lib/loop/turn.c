@@ -108,10 +108,13 @@ static bool is_worth_spinning(const struct weft_loop *loop, int io_count)
     return !inbox_is_empty(&loop->worker.inbox) || worker_has_stealable(&loop->worker) || (io_count > 0 && loop->spins_for_io);
 }
 
-/* Let the next spin be longer; after a miss slowly shorter, and in the end none, so that a server which only its clients call never looks. */
+/*
+ * Let the next spin be longer, from none on twice the one look, so that a miss or two leave something to grow; after a miss slowly shorter,
+ * and in the end none, so that a server which only its clients call never looks.
+ */
 static void spin_adapt(struct weft_loop *loop, bool is_hit)
 {
-    uint64_t longer_ns = loop->spin_ns == 0 ? SPIN_LOOK_NS : loop->spin_ns * 2, shorter_ns = loop->spin_ns - loop->spin_ns / 16;
+    uint64_t longer_ns = (loop->spin_ns < SPIN_LOOK_NS ? SPIN_LOOK_NS : loop->spin_ns) * 2, shorter_ns = loop->spin_ns - loop->spin_ns / 16;
     if (is_hit)
         loop->spin_ns = longer_ns < loop->spin_max_ns ? longer_ns : loop->spin_max_ns;
     else

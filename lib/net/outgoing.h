@@ -20,12 +20,12 @@
 #include "weft/operation.h"
 
 enum {
-    OUTGOING_PIECES_MAX = 8,                /* chunks sent by one operation */
-    OUTGOING_CLASS_MIN_SHIFT = 12,          /* the smallest chunk has 4 KiB: a pipeline's answers leave as one piece */
-    OUTGOING_KEPT_BYTES = 4096,             /* a chunk up to so large is kept when it is empty */
-    OUTGOING_CLASSES = 6,                   /* up to 128 KiB; larger ones are made to measure and not pooled */
-    OUTGOING_POOLED_BYTES_MAX = 512 * 1024, /* kept by one loop */
-    OUTGOING_AT_ONCE_BYTES = 16 * 1024,     /* from so many on a write is sent without waiting for the callback's end */
+    OUTGOING_PIECES_MAX = 8,             /* chunks sent by one operation */
+    OUTGOING_CLASS_MIN_SHIFT = 12,       /* the smallest chunk has 4 KiB: a pipeline's answers leave as one piece */
+    OUTGOING_KEPT_BYTES = 4096,          /* a chunk up to so large is kept when it is empty */
+    OUTGOING_CLASSES = 6,                /* up to 128 KiB; larger ones are made to measure and not pooled */
+    OUTGOING_POOLED_BYTES_MAX = 2 << 20, /* kept by one loop: more than the connections of one poll borrow at once */
+    OUTGOING_AT_ONCE_BYTES = 16 * 1024,  /* from so many on a write is sent without waiting for the callback's end */
 };
 
 struct chunk {
@@ -64,13 +64,19 @@ struct outgoing *outgoing_create(void);
 /* Free `outgoing`, for which the pool has no room, and give its chunks back. */
 void outgoing_destroy(struct outgoing_pool *pool, struct outgoing *outgoing);
 
+/* What one that is empty keeps: itself, and the chunk that it begins with, if it has one. */
+static inline size_t outgoing_kept_bytes(const struct outgoing *outgoing)
+{
+    return sizeof(*outgoing) + (outgoing->head != NULL ? outgoing->head->capacity : 0);
+}
+
 /* Take an empty one out of the pool; NULL if there is none. */
 static inline struct outgoing *outgoing_take(struct outgoing_pool *pool)
 {
     struct outgoing *outgoing = pool->free;
     if (outgoing != NULL) {
         pool->free = (struct outgoing *)(void *)outgoing->flush.next;
-        pool->pooled_bytes -= sizeof(*outgoing);
+        pool->pooled_bytes -= outgoing_kept_bytes(outgoing);
     }
     return outgoing;
 }
@@ -78,13 +84,14 @@ static inline struct outgoing *outgoing_take(struct outgoing_pool *pool)
 /* Give `outgoing`, which neither sends nor waits to be flushed, back with all its chunks. */
 static inline void outgoing_give(struct outgoing_pool *pool, struct outgoing *outgoing)
 {
-    if (pool->pooled_bytes + sizeof(*outgoing) > OUTGOING_POOLED_BYTES_MAX) {
+    size_t bytes = outgoing_kept_bytes(outgoing);
+    if (pool->pooled_bytes + bytes > OUTGOING_POOLED_BYTES_MAX) {
         outgoing_destroy(pool, outgoing);
         return;
     }
     outgoing->flush.next = (struct weft_work *)(void *)pool->free;
     pool->free = outgoing;
-    pool->pooled_bytes += sizeof(*outgoing);
+    pool->pooled_bytes += bytes;
 }
 
 /* Room for `bytes` more, as outgoing_append_to() wants it; NULL when out of memory. */

@@ -203,9 +203,9 @@ __attribute__((noinline)) static int try_other(struct weft_operation *operation,
         return try_poll(operation);
     case WEFT_OP_SHUTDOWN:
         return shutdown(operation->file->fd, SHUT_WR) < 0 ? -errno : 0;
-    case WEFT_OP_RECV:
-    case WEFT_OP_CLOSE:
-        break; /* Not an attempt: see file_close() in lib/poll/readiness.c. */
+    case WEFT_OP_RECV:  /* Not here: see try_operation(). */
+    case WEFT_OP_CLOSE: /* Not an attempt: see file_close() in lib/poll/readiness.c. */
+        break;
     }
     return -EINVAL;
 }

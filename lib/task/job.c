@@ -104,10 +104,13 @@ static void jobs_set_bounds(struct fiber_jobs *jobs)
     job_stack_bound(&jobs->stack, depth > jobs->reach ? depth - jobs->reach : 0, depth + jobs->reach);
 }
 
-/* By how long so many looks took, and not by one of them: between two branches of a tree, one may be long in coming. */
+/*
+ * By how long so many looks took, and not by one of them: between two branches of a tree, one may be long in coming. But who has to be asked
+ * looks too seldom.
+ */
 static void jobs_tune(struct fiber_jobs *jobs, uint64_t now, bool is_own)
 {
-    bool is_starved = !is_own && now - jobs->looked_ticks > clock_ticks_in(LONG_NS); /* somebody had to ask */
+    bool is_starved = !is_own && now - jobs->looked_ticks > clock_ticks_in(LONG_NS); /* somebody had to ask, or it begins anew after long */
     if (!is_starved && (!is_own || ++jobs->look_count < OFTEN_LOOKS))
         return;
     uint64_t passed = now - jobs->tuned_ticks;

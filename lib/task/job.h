@@ -35,9 +35,9 @@ struct fiber_jobs {
     struct job_result *results; /* of forks that ran at once, the oldest first; zeroes where one was lost */
     uint32_t result_capacity;
     uint32_t slow_count;       /* forks that came to the slow path, where the clock is not looked at each time */
-    uint64_t looked_ticks;     /* when it last looked at the clock */
-    uint64_t tuned_ticks;      /* when `reach` was last changed, or found good */
-    uint32_t look_count;       /* looks since then */
+    uint64_t looked_ticks;     /* when it last looked at the clock, or went on after a wait */
+    uint64_t tuned_ticks;      /* when `reach` was last changed, or found good; waits do not count */
+    uint32_t look_count;       /* looks since then, that came by a bound */
     uint32_t reach;            /* how many slots up or down it goes to the next look */
     bool is_counted;           /* nobody asks for attention here: each fork comes, and counts */
     bool is_joining;           /* it suspends for a thief, and has nothing more to offer */

@@ -1,15 +1,16 @@
 /*
  * Stack map: a table of fixed size in which each slab has an entry, and whose readers hold nothing.
  *
- * A slab is about 32 MiB of address space, so the table has room for 128 GiB of stacks; what does not fit is merely not found. The
- * invariant: while `base` is a slab's and `version` even, the words beside it are that slab's too. Whoever enters one claims the entry by
- * its base, and is the only one to write there; a reader that finds the same even version before and after has read one slab's words.
+ * A slab is about 28 MiB of address space, so the table has room for 140 GiB of stacks, and for more than a million of the small ones; what
+ * does not fit is merely not found. The invariant: while `base` is a slab's and `version` even, the words beside it are that slab's too.
+ * Whoever enters one claims the entry by its base, and is the only one to write there; a reader that finds the same even version before and
+ * after has read one slab's words.
  */
 #include "lib/task/stack_map.h"
 
 #include "weft/atomic.h"
 
-enum { ENTRIES_MAX = 4096 };
+enum { ENTRIES_MAX = 5120 };
 
 /* Values of `base` that are no address. */
 enum { BASE_NONE = 0, BASE_CLAIMED = 1 };

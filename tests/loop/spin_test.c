@@ -175,3 +175,20 @@ Test(spin, comes_back_when_a_post_ends_a_sleep_within_the_longest, .timeout = 10
     CHECK_EQ(run_count, 2);
     leave_and_drop(loop);
 }
+
+static void post_to_sleeper(struct weft_loop *loop)
+{
+    if (inbox_is_parked(&loop->worker.inbox))
+        post_in_time(loop);
+}
+
+Test(spin, comes_back_whole_where_each_answer_comes_too_late_for_a_short_one, .timeout = 10)
+{
+    struct weft_loop *loop = enter_spinning(SPIN_LONG_NS, false);
+    loop->spin_ns = 0;
+    spy.on_now = post_to_sleeper;
+    for (int i = 0; i < 8; i++)
+        CHECK_EQ(loop_turn(loop, true), 0);
+    CHECK(loop->spin_ns > 100000); /* nearly doubled each time */
+    leave_and_drop(loop);
+}

@@ -9,7 +9,7 @@
 #include "tests/support/test.h"
 #include "weft/atomic.h"
 
-enum { GUARD = 4096, STACK = 16384, STRIDE = GUARD + STACK, COUNT = 4, ENTRIES_MAX = 4096 };
+enum { GUARD = 4096, STACK = 16384, STRIDE = GUARD + STACK, COUNT = 4, ENTRIES_MAX = 5120 };
 
 /* No memory: the map looks at none. */
 #define BASE ((uintptr_t)1 << 40)
