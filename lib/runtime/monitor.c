@@ -56,12 +56,23 @@ static void report(struct weft_loop *loop, const struct monitor_view *view, uint
     weft_task_unref(exception.task);
 }
 
+/*
+ * True for a loop that has polled unasked last time and may be about to again: its computation comes by once in a tick and some more, so one
+ * look that finds nothing says little. Asked then, it would count as one that has to be, and be looked at each tick from then on.
+ */
+static bool is_to_be_spared(const struct monitor *monitor, const struct monitor_view *view)
+{
+    return view->was_unasked && monitor->looked_ns - view->since_ns < 2 * MONITOR_TICK_NS;
+}
+
 /* The loop has not come to its poller since the last look, `passed_ns` ago. */
 static void has_not_polled(struct monitor *monitor, struct weft_loop *loop, struct monitor_view *view, uint64_t passed_ns)
 {
-    worker_call_on_jobs(&loop->worker);
-    worker_call_on_ring(&loop->worker);
-    view->was_asked = true;
+    if (!is_to_be_spared(monitor, view)) {
+        worker_call_on_jobs(&loop->worker);
+        worker_call_on_ring(&loop->worker);
+        view->was_asked = true;
+    }
     view->stalled_ns += passed_ns;
     if (view->stalled_ns < view->report_ns)
         return;
@@ -72,6 +83,7 @@ static void has_not_polled(struct monitor *monitor, struct weft_loop *loop, stru
 static void has_polled(struct monitor *monitor, struct monitor_view *view, uint64_t polls)
 {
     view->polls = polls;
+    view->was_unasked = !view->was_asked && !view->rested;
     view->was_asked = false;
     view->since_ns = monitor->looked_ns;
     view->stalled_ns = 0;

@@ -32,6 +32,7 @@ struct monitor_view {
     uint64_t polls;      /* of the loop, as it last was */
     bool rested;         /* it was parked, or did not run */
     bool was_asked;      /* it had not polled, and was called */
+    bool was_unasked;    /* the poll before was its own doing */
     uint64_t since_ns;   /* when it was first seen so, awake; of the system's clock */
     uint64_t stalled_ns; /* how long it has been so while the monitor itself could run: a process that was stopped does not stall */
     uint64_t report_ns;  /* the stall at which it is reported next */
